@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Attachments: mapping, splitting, moving and unmapping them.
+ *
+ * An attachment is an ordinary shared file mapping to the VM, so munmap,
+ * mprotect and mremap of its parts need nothing here but the count of its vmas.
+ * It is VM_PFNMAP: its page tables hold frames without references.  It is not
+ * inherited by fork, not dumped, not grown, not executable, and nothing that
+ * takes page references (O_DIRECT, RDMA registration) works on it.
+ */
+#include "attachment.h"
+
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "compat/compat.h"
+#include "fault.h"
+#include "permit.h"
+#include "process.h"
+#include "segment.h"
+
+static const struct vm_operations_struct attachment_vm_ops;
+
+struct xpm_attachment *xpm_attachment_of(struct vm_area_struct *vma)
+{
+	return vma->vm_ops == &attachment_vm_ops ? vma->vm_private_data : NULL;
+}
+
+static void attachment_put(struct xpm_attachment *attachment)
+{
+	if (!refcount_dec_and_test(&attachment->ref))
+		return;
+	xpm_permit_put(attachment->permit);
+	kfree(attachment);
+}
+
+/* A vma was split, or is being moved: the new one counts too. */
+static void vma_open(struct vm_area_struct *vma)
+{
+	struct xpm_attachment *attachment = vma->vm_private_data;
+
+	refcount_inc(&attachment->ref);
+	atomic_inc(&attachment->vmas);
+}
+
+static void vma_close(struct vm_area_struct *vma)
+{
+	struct xpm_attachment *attachment = vma->vm_private_data;
+
+	if (atomic_dec_and_test(&attachment->vmas)) {
+		spin_lock(&attachment->permit->lock);
+		list_del_init(&attachment->link);
+		spin_unlock(&attachment->permit->lock);
+	}
+	attachment_put(attachment);
+}
+
+static int vma_mremap(struct vm_area_struct *vma)
+{
+	struct xpm_attachment *attachment = vma->vm_private_data;
+
+	WRITE_ONCE(attachment->addr, vma->vm_start);
+	return 0;
+}
+
+static const struct vm_operations_struct attachment_vm_ops = {
+	.open = vma_open,
+	.close = vma_close,
+	.mremap = vma_mremap,
+	.fault = xpm_fault,
+	/*
+	 * Not optional: without it the core makes a read-only entry writable by
+	 * itself, also one of the zero page.
+	 */
+	.pfn_mkwrite = xpm_fault,
+};
+
+/* Called by vm_mmap() of attach with the caller's mmap_lock held for writing */
+static int attachment_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct xpm_permit *permit = file->private_data;
+	struct xpm_attachment *attachment;
+	bool dead;
+
+	attachment = kzalloc(sizeof(*attachment), GFP_KERNEL_ACCOUNT);
+	if (!attachment)
+		return -ENOMEM;
+	refcount_set(&attachment->ref, 1);
+	atomic_set(&attachment->vmas, 1);
+	attachment->addr = vma->vm_start;
+	attachment->permit = permit;
+	INIT_LIST_HEAD(&attachment->link);
+
+	/* Release kills the permit, then unmaps what is on the list. */
+	spin_lock(&permit->lock);
+	dead = permit->dead;
+	if (!dead)
+		list_add(&attachment->link, &permit->attachments);
+	spin_unlock(&permit->lock);
+	if (dead) {
+		kfree(attachment);
+		return -ENOENT;
+	}
+	xpm_permit_hold(permit);
+
+	xpm_vma_set_flags(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY,
+			  VM_MAYEXEC);
+	vma->vm_private_data = attachment;
+	vma->vm_ops = &attachment_vm_ops;
+	return 0;
+}
+
+static int attachment_file_release(struct inode *inode, struct file *file)
+{
+	xpm_permit_put(file->private_data);
+	return 0;
+}
+
+static const struct file_operations attachment_fops = {
+	.owner = THIS_MODULE,
+	.mmap = attachment_mmap,
+	.release = attachment_file_release,
+};
+
+struct file *xpm_attachment_file(struct xpm_permit *permit)
+{
+	struct file *file;
+
+	file = anon_inode_getfile("[xpmem]", &attachment_fops, permit,
+				  permit->writable ? O_RDWR : O_RDONLY);
+	if (IS_ERR(file))
+		return file;
+	xpm_permit_hold(permit);
+	/* There is one anonymous inode; any number of permits write the same. */
+	WRITE_ONCE(permit->segment->mapping.host, file_inode(file));
+	file->f_mapping = &permit->segment->mapping;
+	return file;
+}
+
+long xpm_attachment_attach(struct xpm_process *process, struct xpmem_ioc_attach *req)
+{
+	struct xpm_segment *segment;
+	struct xpm_permit *permit;
+	unsigned long addr, prot;
+	struct file *file;
+	u64 length, end;
+	long ret;
+
+	if (req->flags)
+		return -EOPNOTSUPP;
+	if (!PAGE_ALIGNED(req->vaddr) || !PAGE_ALIGNED(req->offset))
+		return -EINVAL;
+	if (!req->length || check_add_overflow(req->length, (u64)PAGE_SIZE - 1, &length))
+		return -EINVAL;
+	length &= PAGE_MASK;
+	if (check_add_overflow(req->offset, length, &end))
+		return -EINVAL;
+
+	permit = xpm_permit_find(process, req->apid);
+	if (IS_ERR(permit))
+		return PTR_ERR(permit);
+	segment = permit->segment;
+
+	ret = -ENOENT;
+	if (READ_ONCE(segment->dead))
+		goto out_permit;
+	ret = -EINVAL;
+	if (end > segment->end - segment->start)
+		goto out_permit;
+
+	file = xpm_permit_file(permit);
+	ret = PTR_ERR(file);
+	if (IS_ERR(file))
+		goto out_permit;
+	prot = permit->writable ? PROT_READ | PROT_WRITE : PROT_READ;
+	addr = vm_mmap(file, req->vaddr, length, prot,
+		       MAP_SHARED | (req->vaddr ? MAP_FIXED : 0), segment->start + req->offset);
+	fput(file);
+	ret = 0;
+	if (IS_ERR_VALUE(addr))
+		ret = addr;
+	else
+		req->vaddr = addr;
+
+out_permit:
+	xpm_permit_put(permit);
+	return ret;
+}
+
+/* A vma of the attachment in current's address space; its mmap_lock is held. */
+static struct vm_area_struct *find_part(struct xpm_attachment *attachment)
+{
+	VMA_ITERATOR(vmi, current->mm, 0);
+	struct vm_area_struct *vma;
+
+	vma = vma_lookup(current->mm, READ_ONCE(attachment->addr));
+	if (vma && xpm_attachment_of(vma) == attachment)
+		return vma;
+	if (!atomic_read(&attachment->vmas))
+		return NULL;
+	for_each_vma(vmi, vma)
+		if (xpm_attachment_of(vma) == attachment)
+			return vma;
+	return NULL;
+}
+
+/*
+ * Unmaps every vma of the attachment in current's address space.  The lock is
+ * dropped between finding one and unmapping it: a process that unmaps it in
+ * another thread meanwhile, and maps something else there, does what it would
+ * by calling munmap twice.
+ */
+static int unmap(struct xpm_attachment *attachment)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	unsigned long start, length;
+	int err;
+
+	for (;;) {
+		if (mmap_read_lock_killable(mm))
+			return -EINTR;
+		vma = find_part(attachment);
+		if (vma) {
+			start = vma->vm_start;
+			length = vma->vm_end - start;
+		}
+		mmap_read_unlock(mm);
+		if (!vma)
+			return 0;
+		err = vm_munmap(start, length);
+		if (err)
+			return err;
+	}
+}
+
+long xpm_attachment_detach(struct xpmem_ioc_detach *req)
+{
+	struct xpm_attachment *attachment = NULL;
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	long ret = 0;
+
+	if (req->flags)
+		return -EOPNOTSUPP;
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	vma = vma_lookup(mm, req->vaddr);
+	if (vma) {
+		attachment = xpm_attachment_of(vma);
+		if (attachment)
+			refcount_inc(&attachment->ref);
+		else
+			ret = -EINVAL;
+	}
+	mmap_read_unlock(mm);
+
+	if (attachment) {
+		WRITE_ONCE(attachment->addr, req->vaddr);
+		ret = unmap(attachment);
+		attachment_put(attachment);
+	}
+	return ret;
+}
+
+bool xpm_attachment_unmap_all(struct xpm_permit *permit)
+{
+	bool here = current->mm && xpm_process_is_current(permit->process);
+	struct xpm_attachment *attachment;
+	bool all = true;
+
+	spin_lock(&permit->lock);
+	while ((attachment = list_first_entry_or_null(&permit->attachments,
+						      struct xpm_attachment, link))) {
+		list_del_init(&attachment->link);
+		/* Off the list by vma_close() only after this lock was taken. */
+		refcount_inc(&attachment->ref);
+		spin_unlock(&permit->lock);
+		if (!here || unmap(attachment))
+			all = false;
+		attachment_put(attachment);
+		cond_resched();
+		spin_lock(&permit->lock);
+	}
+	spin_unlock(&permit->lock);
+	return all;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* An attachment: a mapping that shows a part of a segment. */
+#ifndef XPM_ATTACHMENT_H
+#define XPM_ATTACHMENT_H
+
+#include <linux/mm_types.h>
+#include <linux/refcount.h>
+
+#include "xpmem_ioctl.h"
+
+struct xpm_permit;
+struct xpm_process;
+
+/*
+ * Every vma of an attachment (one, until it is split) has it as vm_private_data
+ * and holds a reference.
+ */
+struct xpm_attachment {
+	refcount_t ref;
+	atomic_t vmas;
+	unsigned long addr;		/* where one of its vmas was last seen */
+	struct xpm_permit *permit;	/* held */
+	struct list_head link;		/* in permit->attachments while it has vmas */
+};
+
+/* Requests; see xpmem_ioctl.h */
+long xpm_attachment_attach(struct xpm_process *process, struct xpmem_ioc_attach *req);
+long xpm_attachment_detach(struct xpmem_ioc_detach *req);
+
+/* The attachment of a vma, or NULL when it is another kind of mapping. */
+struct xpm_attachment *xpm_attachment_of(struct vm_area_struct *vma);
+
+/* For permit.c: a new file to map, and unmapping all: false when some remain. */
+struct file *xpm_attachment_file(struct xpm_permit *permit);
+bool xpm_attachment_unmap_all(struct xpm_permit *permit);
+
+#endif /* XPM_ATTACHMENT_H */

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * All that differs between the kernels this module is built for.
+ *
+ * Nothing outside this directory asks which kernel it is.  Each shim has one
+ * line that says what changed and when; distributions backport, so a feature
+ * that can be seen in the headers is asked for by name, not by version.
+ */
+#ifndef XPM_COMPAT_H
+#define XPM_COMPAT_H
+
+#include <linux/mm.h>
+#include <linux/version.h>
+
+#if !IS_ENABLED(CONFIG_HMM_MIRROR)
+#error "xpmem needs a kernel with CONFIG_HMM_MIRROR"
+#endif
+#if !IS_ENABLED(CONFIG_MMU_NOTIFIER)
+#error "xpmem needs a kernel with CONFIG_MMU_NOTIFIER"
+#endif
+#ifndef CONFIG_64BIT
+#error "xpmem needs a 64-bit kernel: whole-address-space segments and 53-bit ids"
+#endif
+
+/* 6.3: vm_flags became read-only, vm_flags_set() and vm_flags_clear() came */
+static inline void xpm_vma_set_flags(struct vm_area_struct *vma, unsigned long set,
+				     unsigned long clear)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 3, 0)
+	vm_flags_mod(vma, set, clear);
+#else
+	vma->vm_flags = (vma->vm_flags & ~clear) | set;
+#endif
+}
+
+
+#endif /* XPM_COMPAT_H */

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/xpmem: opening and closing it, and the size-first requests.
+ *
+ * The table says for each request how large its structure is and who handles
+ * it.  A handler sees a structure in kernel memory, whole and zero past what the
+ * caller knew, and never a user pointer.
+ */
+#include "device.h"
+
+#include <linux/compat.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/uaccess.h>
+
+#include "attachment.h"
+#include "fault.h"
+#include "legacy.h"
+#include "permit.h"
+#include "process.h"
+#include "segment.h"
+#include "xpm.h"
+#include "xpmem_ioctl.h"
+
+union request {
+	u32 size;
+	struct xpmem_ioc_query query;
+	struct xpmem_ioc_make make;
+	struct xpmem_ioc_id id;
+	struct xpmem_ioc_get get;
+	struct xpmem_ioc_attach attach;
+	struct xpmem_ioc_detach detach;
+	struct xpmem_ioc_prefault prefault;
+};
+
+static long query(struct xpm_process *process, union request *req)
+{
+	if (req->query.flags)
+		return -EOPNOTSUPP;
+	req->query.out_features = XPMEM_FEATURE_PREFAULT;
+	req->query.out_max_address = TASK_SIZE;
+	req->query.out_module_version = XPM_VERSION;
+	req->query.out_page_size = PAGE_SIZE;
+	return 0;
+}
+
+static long make(struct xpm_process *process, union request *req)
+{
+	return xpm_segment_make(process, &req->make);
+}
+
+static long remove(struct xpm_process *process, union request *req)
+{
+	return xpm_segment_remove(process, &req->id);
+}
+
+static long get(struct xpm_process *process, union request *req)
+{
+	return xpm_permit_get(process, &req->get);
+}
+
+static long release(struct xpm_process *process, union request *req)
+{
+	return xpm_permit_release(process, &req->id);
+}
+
+static long attach(struct xpm_process *process, union request *req)
+{
+	return xpm_attachment_attach(process, &req->attach);
+}
+
+static long detach(struct xpm_process *process, union request *req)
+{
+	return xpm_attachment_detach(&req->detach);
+}
+
+static long prefault(struct xpm_process *process, union request *req)
+{
+	return xpm_fault_prefault(&req->prefault);
+}
+
+struct request_type {
+	long (*handle)(struct xpm_process *process, union request *req);
+	/* Undoes a success whose result can't be told to the caller, or NULL */
+	long (*undo)(struct xpm_process *process, union request *req);
+	u16 size;
+	u16 min_size;	/* of the first version of the structure */
+	bool any_process;
+};
+
+static long undo_make(struct xpm_process *process, union request *req)
+{
+	struct xpmem_ioc_id id = { .size = sizeof(id), .id = req->make.out_segid };
+
+	return xpm_segment_remove(process, &id);
+}
+
+static long undo_get(struct xpm_process *process, union request *req)
+{
+	struct xpmem_ioc_id id = { .size = sizeof(id), .id = req->get.out_apid };
+
+	return xpm_permit_release(process, &id);
+}
+
+static long undo_attach(struct xpm_process *process, union request *req)
+{
+	struct xpmem_ioc_detach arg = { .size = sizeof(arg), .vaddr = req->attach.vaddr };
+
+	return xpm_attachment_detach(&arg);
+}
+
+#define SIZES(type, last_of_first) \
+	.size = sizeof(type), .min_size = offsetofend(type, last_of_first)
+
+static const struct request_type request_types[] = {
+	[XPMEM_IOC_NR_QUERY - XPMEM_IOC_BASE] = {
+		SIZES(struct xpmem_ioc_query, out_page_size),
+		.handle = query,
+		.any_process = true,
+	},
+	[XPMEM_IOC_NR_MAKE - XPMEM_IOC_BASE] = {
+		SIZES(struct xpmem_ioc_make, out_segid),
+		.handle = make,
+		.undo = undo_make,
+	},
+	[XPMEM_IOC_NR_REMOVE - XPMEM_IOC_BASE] = {
+		SIZES(struct xpmem_ioc_id, id),
+		.handle = remove,
+	},
+	[XPMEM_IOC_NR_GET - XPMEM_IOC_BASE] = {
+		SIZES(struct xpmem_ioc_get, out_apid),
+		.handle = get,
+		.undo = undo_get,
+	},
+	[XPMEM_IOC_NR_RELEASE - XPMEM_IOC_BASE] = {
+		SIZES(struct xpmem_ioc_id, id),
+		.handle = release,
+	},
+	[XPMEM_IOC_NR_ATTACH - XPMEM_IOC_BASE] = {
+		SIZES(struct xpmem_ioc_attach, vaddr),
+		.handle = attach,
+		.undo = undo_attach,
+	},
+	[XPMEM_IOC_NR_DETACH - XPMEM_IOC_BASE] = {
+		SIZES(struct xpmem_ioc_detach, vaddr),
+		.handle = detach,
+	},
+	[XPMEM_IOC_NR_PREFAULT - XPMEM_IOC_BASE] = {
+		SIZES(struct xpmem_ioc_prefault, out_length),
+		.handle = prefault,
+	},
+};
+
+static long handle_request(struct xpm_process *process, unsigned int nr, void __user *arg)
+{
+	const struct request_type *type = &request_types[nr];
+	union request req = {};
+	u32 size;
+	long ret;
+
+	if (!type->any_process && !xpm_process_is_current(process))
+		return -XPMEM_ERRNO_NOPROC;
+	if (get_user(size, (u32 __user *)arg))
+		return -EFAULT;
+	if (size < type->min_size)
+		return -EINVAL;
+	ret = copy_struct_from_user(&req, type->size, arg, size);
+	if (ret)
+		return ret;
+
+	ret = type->handle(process, &req);
+	/* On error handlers leave the request as it came; PREFAULT says how far it was. */
+	if (copy_to_user(arg, &req, min_t(u32, size, type->size))) {
+		if (!ret && type->undo)
+			type->undo(process, &req);
+		ret = -EFAULT;
+	}
+	return ret;
+}
+
+static long device_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct xpm_process *process = file->private_data;
+	unsigned int nr = _IOC_NR(cmd) - XPMEM_IOC_BASE;
+
+	if (cmd != _IO(XPMEM_IOC_TYPE, _IOC_NR(cmd)))
+		return -ENOTTY;
+	if (nr < ARRAY_SIZE(request_types))
+		return handle_request(process, nr, (void __user *)arg);
+	return xpm_legacy_ioctl(process, cmd, (void __user *)arg);
+}
+
+#ifdef CONFIG_COMPAT
+/* The historic layouts are those of 64-bit processes; the others are all alike. */
+static long device_compat_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	if (_IOC_NR(cmd) < XPMEM_IOC_BASE)
+		return -ENOTTY;
+	return device_ioctl(file, cmd, (unsigned long)compat_ptr(arg));
+}
+#endif
+
+static int device_open(struct inode *inode, struct file *file)
+{
+	struct xpm_process *process = xpm_process_open();
+
+	if (IS_ERR(process))
+		return PTR_ERR(process);
+	file->private_data = process;
+	return 0;
+}
+
+static int device_release(struct inode *inode, struct file *file)
+{
+	xpm_process_close(file->private_data);
+	return 0;
+}
+
+static const struct file_operations device_fops = {
+	.owner = THIS_MODULE,
+	.open = device_open,
+	.release = device_release,
+	.unlocked_ioctl = device_ioctl,
+#ifdef CONFIG_COMPAT
+	.compat_ioctl = device_compat_ioctl,
+#endif
+	.llseek = noop_llseek,
+};
+
+/* Anyone may open it; what can be got is up to segments and permit_mask. */
+static struct miscdevice device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "xpmem",
+	.fops = &device_fops,
+	.mode = 0666,
+};
+
+int xpm_device_init(void)
+{
+	return misc_register(&device);
+}
+
+void xpm_device_exit(void)
+{
+	misc_deregister(&device);
+}

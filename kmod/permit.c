@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Permits: getting and releasing them.
+ *
+ * A permit is checked once, when it is got.  It stays good when the segment's
+ * mode or the caller's credentials change, as an open file does.
+ *
+ * Its attachments are mappings of a file of the permit's own, opened for
+ * reading alone where the permit is read-only: so the VM itself refuses to map
+ * it writable, or to make it writable later.  The file's f_mapping is the
+ * segment's.  It is in no descriptor table, so nothing but attach maps it.
+ */
+#include "permit.h"
+
+#include <linux/file.h>
+#include <linux/mm.h>
+#include <linux/rhashtable.h>
+#include <linux/slab.h>
+
+#include "attachment.h"
+#include "notifier.h"
+#include "process.h"
+#include "segment.h"
+#include "xpm.h"
+
+static const struct rhashtable_params table_params = {
+	.key_len = sizeof_field(struct xpm_permit, id),
+	.key_offset = offsetof(struct xpm_permit, id),
+	.head_offset = offsetof(struct xpm_permit, node),
+	.automatic_shrinking = true,
+};
+
+static struct rhashtable table;
+
+int xpm_permit_init(void)
+{
+	return rhashtable_init(&table, &table_params);
+}
+
+void xpm_permit_exit(void)
+{
+	rhashtable_destroy(&table);
+}
+
+static void permit_free(struct kref *ref)
+{
+	struct xpm_permit *permit = container_of(ref, struct xpm_permit, ref);
+
+	WARN_ON(!list_empty(&permit->attachments) || permit->file);
+	xpm_segment_put(permit->segment);
+	kfree_rcu(permit, rcu);		/* xpm_permit_find() may look at it */
+}
+
+void xpm_permit_put(struct xpm_permit *permit)
+{
+	kref_put(&permit->ref, permit_free);
+}
+
+struct xpm_permit *xpm_permit_find(struct xpm_process *process, s64 id)
+{
+	struct xpm_permit *permit;
+
+	if (id <= 0)
+		return ERR_PTR(-EINVAL);
+	rcu_read_lock();
+	permit = rhashtable_lookup(&table, &id, table_params);
+	if (!permit)
+		permit = ERR_PTR(-ENOENT);
+	else if (permit->process != process)
+		permit = ERR_PTR(-EACCES);
+	else if (!kref_get_unless_zero(&permit->ref))
+		permit = ERR_PTR(-ENOENT);
+	rcu_read_unlock();
+	return permit;
+}
+
+static int permit_publish(struct xpm_permit *permit)
+{
+	int err;
+
+	do {
+		permit->id = xpm_new_id();
+		err = rhashtable_lookup_insert_fast(&table, &permit->node, table_params);
+	} while (err == -EEXIST);
+	return err;
+}
+
+long xpm_permit_get(struct xpm_process *process, struct xpmem_ioc_get *req)
+{
+	struct xpm_segment *segment;
+	struct xpm_permit *permit;
+	bool writable = req->flags & XPMEM_GET_RDWR;
+	int err;
+
+	if (req->flags & ~(XPMEM_GET_RDONLY | XPMEM_GET_RDWR))
+		return -EOPNOTSUPP;
+	if (hweight32(req->flags) != 1)
+		return -EINVAL;
+	segment = xpm_segment_find(req->segid);
+	if (IS_ERR(segment))
+		return PTR_ERR(segment);
+	err = -EACCES;
+	if (!xpm_segment_permits(segment, writable))
+		goto err_segment;
+
+	err = -ENOMEM;
+	permit = kzalloc(sizeof(*permit), GFP_KERNEL_ACCOUNT);
+	if (!permit)
+		goto err_segment;
+	kref_init(&permit->ref);
+	permit->process = process;
+	permit->segment = segment;
+	permit->writable = writable;
+	spin_lock_init(&permit->lock);
+	INIT_LIST_HEAD(&permit->attachments);
+
+	mutex_lock(&process->lock);
+	err = permit_publish(permit);
+	if (err)
+		goto err_lock;
+	req->out_apid = permit->id;
+	list_add_tail(&permit->link, &process->permits);
+	mutex_unlock(&process->lock);
+	return 0;
+
+err_lock:
+	mutex_unlock(&process->lock);
+	kfree(permit);
+err_segment:
+	xpm_segment_put(segment);
+	return err;
+}
+
+long xpm_permit_release(struct xpm_process *process, struct xpmem_ioc_id *req)
+{
+	struct xpm_permit *permit;
+	bool found;
+
+	if (req->flags)
+		return -EOPNOTSUPP;
+	permit = xpm_permit_find(process, req->id);
+	if (IS_ERR(permit))
+		return PTR_ERR(permit);
+
+	/* Of two threads that release it at once, one finds it. */
+	mutex_lock(&process->lock);
+	found = !list_empty(&permit->link);
+	list_del_init(&permit->link);
+	mutex_unlock(&process->lock);
+	if (found)
+		xpm_permit_kill(permit);
+	xpm_permit_put(permit);
+	return found ? 0 : -ENOENT;
+}
+
+struct file *xpm_permit_file(struct xpm_permit *permit)
+{
+	struct file *file, *spare = NULL;
+
+again:
+	spin_lock(&permit->lock);
+	if (permit->dead) {
+		file = ERR_PTR(-ENOENT);
+	} else {
+		if (!permit->file)
+			swap(permit->file, spare);
+		file = permit->file;
+		if (file)
+			get_file(file);
+	}
+	spin_unlock(&permit->lock);
+	if (spare)
+		fput(spare);
+	if (file)
+		return file;
+
+	spare = xpm_attachment_file(permit);
+	if (IS_ERR(spare))
+		return spare;
+	goto again;
+}
+
+void xpm_permit_kill(struct xpm_permit *permit)
+{
+	struct xpm_segment *segment = permit->segment;
+	struct file *file;
+
+	rhashtable_remove_fast(&table, &permit->node, table_params);
+
+	spin_lock(&permit->lock);
+	permit->dead = true;
+	file = permit->file;
+	permit->file = NULL;
+	spin_unlock(&permit->lock);
+
+	if (!xpm_attachment_unmap_all(permit)) {
+		/*
+		 * Mappings stay behind: an insertion that has not seen the mark
+		 * is over when the lock was ours once.
+		 */
+		spin_lock(&segment->rmap.lock);
+		spin_unlock(&segment->rmap.lock);
+		xpm_notifier_zap_all(segment);
+	}
+	if (file)
+		fput(file);
+	xpm_permit_put(permit);
+}

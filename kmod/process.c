@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Processes: who owns segments and permits, and when all of it goes away.
+ *
+ * A process is an address space, found by mmu_notifier_get(), which keeps one
+ * notifier an mm.  So all descriptors that one process opens, by one library or
+ * by two, are the same process, and a descriptor that fork handed to a child is
+ * still the parent's.
+ *
+ * Its segments and permits go away when the last file is released, or when the
+ * address space does (exit, exec), whichever is first.  The second can come
+ * much earlier: a forked child may keep the parent's file open for ever.  The
+ * notifier's release callback then runs inside a global SRCU section, so it
+ * does no work itself but queues the teardown.  What makes that safe is that
+ * the segments' interval notifiers have been told of the release just before
+ * and emptied the attachers' page tables, and that no fault can refill them as
+ * mm_users is zero.
+ */
+#include "process.h"
+
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "permit.h"
+#include "segment.h"
+
+static struct workqueue_struct *teardown_wq;
+
+static void process_free(struct kref *ref)
+{
+	struct xpm_process *process = container_of(ref, struct xpm_process, ref);
+
+	WARN_ON(!list_empty(&process->segments) || !list_empty(&process->permits));
+	mutex_destroy(&process->lock);
+	kfree(process);
+}
+
+static void process_put(struct xpm_process *process)
+{
+	kref_put(&process->ref, process_free);
+}
+
+/* Takes everything the process has; runs any number of times, also at once. */
+static void process_teardown(struct xpm_process *process)
+{
+	struct xpm_segment *segment, *next_segment;
+	struct xpm_permit *permit, *next_permit;
+	LIST_HEAD(segments);
+	LIST_HEAD(permits);
+
+	mutex_lock(&process->lock);
+	list_splice_init(&process->segments, &segments);
+	list_splice_init(&process->permits, &permits);
+	mutex_unlock(&process->lock);
+
+	list_for_each_entry_safe(permit, next_permit, &permits, link) {
+		list_del_init(&permit->link);
+		xpm_permit_kill(permit);
+		cond_resched();
+	}
+	list_for_each_entry_safe(segment, next_segment, &segments, link) {
+		list_del_init(&segment->link);
+		xpm_segment_kill(segment);
+		cond_resched();
+	}
+}
+
+static void teardown_work(struct work_struct *work)
+{
+	struct xpm_process *process = container_of(work, struct xpm_process, teardown);
+
+	process_teardown(process);
+	process_put(process);
+}
+
+static struct mmu_notifier *process_alloc(struct mm_struct *mm)
+{
+	struct xpm_process *process = kzalloc(sizeof(*process), GFP_KERNEL_ACCOUNT);
+
+	if (!process)
+		return ERR_PTR(-ENOMEM);
+	kref_init(&process->ref);
+	INIT_WORK(&process->teardown, teardown_work);
+	mutex_init(&process->lock);
+	INIT_LIST_HEAD(&process->segments);
+	INIT_LIST_HEAD(&process->permits);
+	return &process->mn;
+}
+
+static void process_unregistered(struct mmu_notifier *mn)
+{
+	process_put(container_of(mn, struct xpm_process, mn));
+}
+
+/* The address space is going: the last mm_users is gone, no mapping is yet. */
+static void process_mm_release(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+	struct xpm_process *process = container_of(mn, struct xpm_process, mn);
+
+	kref_get(&process->ref);
+	if (!queue_work(teardown_wq, &process->teardown))
+		process_put(process);
+}
+
+static const struct mmu_notifier_ops process_mn_ops = {
+	.release = process_mm_release,
+	.alloc_notifier = process_alloc,
+	.free_notifier = process_unregistered,
+};
+
+struct xpm_process *xpm_process_open(void)
+{
+	struct xpm_process *process;
+	struct mmu_notifier *mn;
+
+	if (!current->mm)
+		return ERR_PTR(-EINVAL);
+	mn = mmu_notifier_get(&process_mn_ops, current->mm);
+	if (IS_ERR(mn))
+		return ERR_CAST(mn);
+	process = container_of(mn, struct xpm_process, mn);
+
+	mutex_lock(&process->lock);
+	process->files++;
+	mutex_unlock(&process->lock);
+	return process;
+}
+
+void xpm_process_close(struct xpm_process *process)
+{
+	bool last;
+
+	mutex_lock(&process->lock);
+	last = --process->files == 0;
+	mutex_unlock(&process->lock);
+
+	if (last)
+		process_teardown(process);
+	mmu_notifier_put(&process->mn);
+}
+
+int xpm_process_init(void)
+{
+	teardown_wq = alloc_workqueue("xpmem_teardown", WQ_UNBOUND, 0);
+	return teardown_wq ? 0 : -ENOMEM;
+}
+
+void xpm_process_exit(void)
+{
+	/* Every process is closed; wait for those whose free is still due. */
+	mmu_notifier_synchronize();
+	destroy_workqueue(teardown_wq);
+}

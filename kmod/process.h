@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A process that opened /dev/xpmem: the owner of segments and permits. */
+#ifndef XPM_PROCESS_H
+#define XPM_PROCESS_H
+
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/workqueue.h>
+
+struct xpm_process {
+	struct mmu_notifier mn;		/* one an mm; mn.mm names the process */
+	struct kref ref;		/* the notifier's, and a queued teardown's */
+	struct work_struct teardown;
+
+	struct mutex lock;		/* all below */
+	unsigned int files;		/* open device files */
+	struct list_head segments;	/* xpm_segment.link */
+	struct list_head permits;	/* xpm_permit.link */
+};
+
+int xpm_process_init(void);
+void xpm_process_exit(void);
+
+/* For open and release of the device; current is the process that opens. */
+struct xpm_process *xpm_process_open(void);
+void xpm_process_close(struct xpm_process *process);
+
+static inline bool xpm_process_is_current(struct xpm_process *process)
+{
+	return current->mm == process->mn.mm;
+}
+
+#endif /* XPM_PROCESS_H */

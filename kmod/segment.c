@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Segments: making, finding and removing them, and who may get one.
+ *
+ * Life: allocated, its notifier inserted, then published in the id table (from
+ * here nothing can fail); killed by its owner's request or teardown; freed when
+ * the last permit is gone too.  Permits and mappings keep a dead segment's
+ * structure, nothing of the owner's memory.
+ */
+#include "segment.h"
+
+#include <linux/cred.h>
+#include <linux/mm.h>
+#include <linux/rhashtable.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/user_namespace.h>
+
+#include "notifier.h"
+#include "process.h"
+#include "xpm.h"
+
+static const struct rhashtable_params table_params = {
+	.key_len = sizeof_field(struct xpm_segment, id),
+	.key_offset = offsetof(struct xpm_segment, id),
+	.head_offset = offsetof(struct xpm_segment, node),
+	.automatic_shrinking = true,
+};
+
+static struct rhashtable table;
+
+/*
+ * The zap of an attacher runs inside an invalidation that may hold the
+ * i_mmap_rwsem of the file behind the owner's memory.  The two never nest the
+ * other way round, so they are two classes.
+ */
+static struct lock_class_key i_mmap_key;
+
+/* The VM looks at the operations of any file mapping (MADV_WILLNEED does). */
+static const struct address_space_operations no_aops;
+
+int xpm_segment_init(void)
+{
+	return rhashtable_init(&table, &table_params);
+}
+
+void xpm_segment_exit(void)
+{
+	rhashtable_destroy(&table);
+}
+
+static void segment_free(struct kref *ref)
+{
+	struct xpm_segment *segment = container_of(ref, struct xpm_segment, ref);
+
+	WARN_ON(mapping_mapped(&segment->mapping));
+	xpm_rmap_destroy(&segment->rmap);
+	put_cred(segment->cred);
+	mmdrop(segment->mm);
+	kfree_rcu(segment, rcu);	/* xpm_segment_find() may look at it */
+}
+
+void xpm_segment_put(struct xpm_segment *segment)
+{
+	kref_put(&segment->ref, segment_free);
+}
+
+struct xpm_segment *xpm_segment_find(s64 id)
+{
+	struct xpm_segment *segment;
+
+	if (id <= 0)
+		return ERR_PTR(-EINVAL);
+	rcu_read_lock();
+	segment = rhashtable_lookup(&table, &id, table_params);
+	if (segment && !kref_get_unless_zero(&segment->ref))
+		segment = NULL;
+	rcu_read_unlock();
+	return segment ?: ERR_PTR(-ENOENT);
+}
+
+bool xpm_segment_permits(struct xpm_segment *segment, bool write)
+{
+	unsigned int granted = segment->mode & xpm_permit_mask();
+	unsigned int wanted = write ? 06 : 04;
+
+	if (uid_eq(current_euid(), segment->cred->euid))
+		granted >>= 6;
+	else if (in_egroup_p(segment->cred->egid))
+		granted >>= 3;
+	if ((granted & wanted) == wanted)
+		return true;
+	return ns_capable(segment->cred->user_ns, CAP_IPC_OWNER);
+}
+
+/* Publishes the segment under a new id. */
+static int segment_publish(struct xpm_segment *segment)
+{
+	int err;
+
+	do {
+		segment->id = xpm_new_id();
+		err = rhashtable_lookup_insert_fast(&table, &segment->node, table_params);
+	} while (err == -EEXIST);
+	return err;
+}
+
+long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req)
+{
+	struct xpm_segment *segment;
+	u64 length = req->length;
+	u64 end;
+	int err;
+
+	if (req->flags || req->reserved)
+		return -EOPNOTSUPP;
+	if (req->mode & ~0777)
+		return -EINVAL;
+	if (!req->vaddr && length == U64_MAX)
+		length = TASK_SIZE;
+	if (!length || !PAGE_ALIGNED(req->vaddr) || !PAGE_ALIGNED(length))
+		return -EINVAL;
+	if (check_add_overflow(req->vaddr, length, &end) || end > TASK_SIZE)
+		return -EINVAL;
+
+	segment = kzalloc(sizeof(*segment), GFP_KERNEL_ACCOUNT);
+	if (!segment)
+		return -ENOMEM;
+	kref_init(&segment->ref);
+	segment->process = process;
+	segment->start = req->vaddr;
+	segment->end = end;
+	segment->mode = req->mode;
+	xpm_rmap_init(&segment->rmap);
+	address_space_init_once(&segment->mapping);
+	segment->mapping.a_ops = &no_aops;
+	lockdep_set_class(&segment->mapping.i_mmap_rwsem, &i_mmap_key);
+
+	err = xpm_notifier_insert(segment, process->mn.mm);
+	if (err)
+		goto err_alloc;
+	segment->cred = get_current_cred();
+	segment->mm = process->mn.mm;
+	mmgrab(segment->mm);
+
+	/*
+	 * Both under the lock: as soon as the id is known, any thread of the
+	 * owner may remove the segment by it.
+	 */
+	mutex_lock(&process->lock);
+	err = segment_publish(segment);
+	if (err)
+		goto err_lock;
+	req->out_segid = segment->id;
+	list_add_tail(&segment->link, &process->segments);
+	mutex_unlock(&process->lock);
+	return 0;
+
+err_lock:
+	mutex_unlock(&process->lock);
+	xpm_notifier_remove(segment);
+	xpm_segment_put(segment);
+	return err;
+err_alloc:
+	kfree(segment);
+	return err;
+}
+
+long xpm_segment_remove(struct xpm_process *process, struct xpmem_ioc_id *req)
+{
+	struct xpm_segment *segment;
+	bool found;
+
+	if (req->flags)
+		return -EOPNOTSUPP;
+	segment = xpm_segment_find(req->id);
+	if (IS_ERR(segment))
+		return PTR_ERR(segment);
+	if (segment->process != process) {
+		xpm_segment_put(segment);
+		return -EACCES;
+	}
+
+	/* Of two threads that remove it at once, one finds it. */
+	mutex_lock(&process->lock);
+	found = !list_empty(&segment->link);
+	list_del_init(&segment->link);
+	mutex_unlock(&process->lock);
+	if (found)
+		xpm_segment_kill(segment);
+	xpm_segment_put(segment);
+	return found ? 0 : -ENOENT;
+}
+
+void xpm_segment_kill(struct xpm_segment *segment)
+{
+	rhashtable_remove_fast(&table, &segment->node, table_params);
+	xpm_notifier_kill(segment);
+	xpm_segment_put(segment);
+}

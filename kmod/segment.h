@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A segment: a range of the owner's addresses that others may attach. */
+#ifndef XPM_SEGMENT_H
+#define XPM_SEGMENT_H
+
+#include <linux/fs.h>
+#include <linux/kref.h>
+#include <linux/mmu_notifier.h>
+#include <linux/rhashtable-types.h>
+
+#include "rmap.h"
+#include "xpmem_ioctl.h"
+
+struct xpm_process;
+
+struct xpm_segment {
+	s64 id;
+	struct rhash_head node;
+	struct kref ref;
+	struct list_head link;		/* in process->segments, under its lock */
+	struct xpm_process *process;	/* to compare with; not dereferenced */
+	struct mm_struct *mm;		/* mm_count held */
+	unsigned long start;		/* [start, end) of the owner's addresses */
+	unsigned long end;
+	umode_t mode;
+	const struct cred *cred;	/* the owner's, when it was made */
+
+	struct mmu_interval_notifier notifier;
+	/*
+	 * Every attachment is a mapping of this, page offset = owner address /
+	 * PAGE_SIZE: its i_mmap tree answers who maps an owner address.
+	 */
+	struct address_space mapping;
+	struct xpm_rmap rmap;
+	bool dead;			/* under rmap.lock: nothing is inserted */
+	struct rcu_head rcu;
+};
+
+int xpm_segment_init(void);
+void xpm_segment_exit(void);
+
+/* Requests; see xpmem_ioctl.h */
+long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req);
+long xpm_segment_remove(struct xpm_process *process, struct xpmem_ioc_id *req);
+
+/* The live segment with this id, with a reference, or an error pointer. */
+struct xpm_segment *xpm_segment_find(s64 id);
+void xpm_segment_put(struct xpm_segment *segment);
+
+static inline void xpm_segment_hold(struct xpm_segment *segment)
+{
+	kref_get(&segment->ref);
+}
+
+/* Whether current may get it for reading, or (@write) reading and writing */
+bool xpm_segment_permits(struct xpm_segment *segment, bool write);
+
+/*
+ * Makes the segment dead: its id is unknown, every access through an attachment
+ * raises SIGBUS.  Drops the owner's reference.  The caller took it off the
+ * process's list, so it comes once.  Sleeps.
+ */
+void xpm_segment_kill(struct xpm_segment *segment);
+
+/* Owner pages of the segment */
+static inline unsigned long xpm_segment_first(struct xpm_segment *segment)
+{
+	return segment->start >> PAGE_SHIFT;
+}
+
+static inline unsigned long xpm_segment_last(struct xpm_segment *segment)
+{
+	return (segment->end - 1) >> PAGE_SHIFT;
+}
+
+#endif /* XPM_SEGMENT_H */
