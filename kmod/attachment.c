@@ -269,8 +269,9 @@ long xpm_attachment_detach(struct xpmem_ioc_detach *req)
 
 bool xpm_attachment_unmap_all(struct xpm_permit *permit)
 {
-	bool here = current->mm && xpm_process_is_current(permit->process);
+	struct mm_struct *mm = permit->process->mn.mm;
 	struct xpm_attachment *attachment;
+	bool here = current->mm == mm;
 	bool all = true;
 
 	spin_lock(&permit->lock);
@@ -287,5 +288,11 @@ bool xpm_attachment_unmap_all(struct xpm_permit *permit)
 		spin_lock(&permit->lock);
 	}
 	spin_unlock(&permit->lock);
+
+	/* In an address space that is going away nobody looks any more. */
+	if (!all && mmget_not_zero(mm))
+		mmput_async(mm);
+	else
+		all = true;
 	return all;
 }

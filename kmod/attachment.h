@@ -30,7 +30,11 @@ long xpm_attachment_detach(struct xpmem_ioc_detach *req);
 /* The attachment of a vma, or NULL when it is another kind of mapping. */
 struct xpm_attachment *xpm_attachment_of(struct vm_area_struct *vma);
 
-/* For permit.c: a new file to map, and unmapping all: false when some remain. */
+/*
+ * For permit.c: a new file to map, and unmapping all attachments of a permit.
+ * False when some remain and can still be accessed: only the process itself can
+ * unmap them.
+ */
 struct file *xpm_attachment_file(struct xpm_permit *permit);
 bool xpm_attachment_unmap_all(struct xpm_permit *permit);
 

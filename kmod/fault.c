@@ -3,19 +3,22 @@
  * Faults: from what the owner maps, through the rmap, into the attacher's page
  * table, without a page reference.
  *
- * Three steps, each of which can be had alone:
+ * Three steps:
  *
  *  populate  has the VM fault a page into the owner's page table, as an access
- *            of the owner would.  Takes the owner's mmap_lock, may sleep for
- *            long (swap, files, userfaultfd); the attacher's lock is not held.
+ *            of the owner would.  May sleep for long (swap, files,
+ *            userfaultfd), so the attacher's mmap_lock is not held.
  *  refresh   reads the owner's page table and stores what is there in the rmap
  *            as VALID, unless an invalidation came meanwhile.
  *  insert    maps what is VALID, under rmap.lock.
  *
- * A fault tries insert; then refresh, if the owner's mmap_lock is free; and at
- * last drops the attacher's lock, populates, refreshes and has the access
- * repeated.  The repeated one finds the page VALID and needs nothing of the
- * owner, so contention for the owner's lock can't starve it.
+ * The first two need the owner's mmap_lock, the last the attacher's.  A fault
+ * tries insert; then refresh and insert, if the owner's lock is free; and at
+ * last drops the attacher's lock, does all three with the owner's held, the
+ * attacher's being the one that is tried now, and has the access repeated.  With
+ * the owner's lock held, most of what could take the page away again has to
+ * wait, so that an owner that changes its address space all the time slows its
+ * attachers down and does not starve them.
  *
  * The two mmap_locks are never waited for at once: two processes that attach
  * each other would deadlock.  mm_users of the owner is dropped by
@@ -51,6 +54,7 @@
 
 /* Owner pages of one leaf that are handled together, and the one that must be */
 struct window {
+	unsigned long address;	/* where the attacher maps the target */
 	unsigned long first;
 	unsigned long last;
 	unsigned long target;
@@ -69,6 +73,7 @@ static struct window window_around(struct vm_area_struct *vma, unsigned long tar
 	unsigned long leaf_first = target & ~(XPM_LEAF_PAGES - 1);
 
 	return (struct window){
+		.address = vma_address_of(vma, target),
 		.first = max(leaf_first, vma->vm_pgoff),
 		.last = min(leaf_first + XPM_LEAF_PAGES, vma->vm_pgoff + vma_pages(vma)) - 1,
 		.target = target,
@@ -235,15 +240,15 @@ static void unlock_owner(struct xpm_segment *segment, struct mm_struct *held)
 
 /*
  * Reads the owner's page table of the window, as far as the target's mapping
- * goes, and makes what is there VALID.
+ * goes, and makes what is there VALID.  The owner's lock is held.
  *
  * 0: stored, whether the target is present or not; -EAGAIN: an invalidation
- * came meanwhile, or the owner's lock is taken; -EFAULT: the target is nothing
- * that can be shown; -ENOENT: owner gone, segment dead; -ENOMEM; -EINTR.
+ * came meanwhile; -EFAULT: the target is nothing that can be shown; -ENOENT: the
+ * segment is dead; -ENOMEM.
  */
-static int refresh(struct xpm_segment *segment, const struct window *w, struct mm_struct *held)
+static int refresh(struct xpm_segment *segment, const struct window *w)
 {
-	unsigned long pfns[XPM_LEAF_PAGES];
+	unsigned long pfns[XPM_LEAF_PAGES] = {};
 	unsigned long first, last, i;
 	struct hmm_range range = {
 		.notifier = &segment->notifier,
@@ -253,26 +258,19 @@ static int refresh(struct xpm_segment *segment, const struct window *w, struct m
 	struct xpm_leaf *leaf;
 	int err;
 
-	range.notifier_seq = mmu_interval_read_begin(&segment->notifier);
-	err = lock_owner(segment, held);
-	if (err)
-		return err;
-
-	err = -EFAULT;
 	vma = vma_lookup(segment->mm, w->target << PAGE_SHIFT);
-	if (vma && vma_can_share(vma)) {
-		first = max(w->first, vma->vm_start >> PAGE_SHIFT);
-		last = min(w->last, (vma->vm_end >> PAGE_SHIFT) - 1);
-		range.start = first << PAGE_SHIFT;
-		range.end = (last + 1) << PAGE_SHIFT;
-		memset(pfns, 0, sizeof(pfns));
-		err = hmm_range_fault(&range);
-		if (!err && pfns[w->target - first] & HMM_PFN_ERROR)
-			err = -EFAULT;
-	}
-	unlock_owner(segment, held);
+	if (!vma || !vma_can_share(vma))
+		return -EFAULT;
+	first = max(w->first, vma->vm_start >> PAGE_SHIFT);
+	last = min(w->last, (vma->vm_end >> PAGE_SHIFT) - 1);
+	range.start = first << PAGE_SHIFT;
+	range.end = (last + 1) << PAGE_SHIFT;
+	range.notifier_seq = mmu_interval_read_begin(&segment->notifier);
+	err = hmm_range_fault(&range);
 	if (err)
 		return err == -EBUSY ? -EAGAIN : err;
+	if (pfns[w->target - first] & HMM_PFN_ERROR)
+		return -EFAULT;
 
 	err = xpm_rmap_reserve(&segment->rmap, w->target);
 	if (err)
@@ -300,37 +298,63 @@ static int refresh(struct xpm_segment *segment, const struct window *w, struct m
 /* ----------------------------------------------------------- populate */
 
 /*
- * Has the VM fault the target into the owner.  -EFAULT: the owner has nothing
- * there, or may not access it so itself; -EHWPOISON; -EAGAIN: the owner's lock
- * is taken; -ENOENT; -ENOMEM; -EINTR.
+ * Has the VM fault the target into the owner, whose lock is held; with
+ * @unlocked it may be dropped meanwhile.  -EFAULT: the owner has nothing there,
+ * or may not access it so itself; -EHWPOISON; -ENOMEM; -EINTR: killed.
  */
-static int populate(struct xpm_segment *segment, const struct window *w, struct mm_struct *held)
+static int populate(struct xpm_segment *segment, const struct window *w, bool *unlocked)
 {
 	unsigned int flags = FAULT_FLAG_REMOTE | (w->write ? FAULT_FLAG_WRITE : 0);
 	unsigned long addr = w->target << PAGE_SHIFT;
+	struct vm_area_struct *vma = vma_lookup(segment->mm, addr);
+
+	if (!vma || !vma_can_share(vma))
+		return -EFAULT;
+	return fixup_user_fault(segment->mm, addr, flags, unlocked);
+}
+
+/*
+ * Inserts the window in @mm if its mmap_lock is free and it still maps there
+ * what it did; else the access that is repeated will.
+ */
+static void try_insert(struct xpm_segment *segment, struct window *w, struct mm_struct *mm)
+{
+	bool same = mm == segment->mm;	/* its lock is the owner's */
+	struct xpm_attachment *attachment;
 	struct vm_area_struct *vma;
+
+	if (!same && !mmap_read_trylock(mm))
+		return;
+	vma = vma_lookup(mm, w->address);
+	attachment = vma ? xpm_attachment_of(vma) : NULL;
+	if (attachment && attachment->permit->segment == segment &&
+	    linear_page_index(vma, w->address) == w->target) {
+		struct window now = window_around(vma, w->target, w->write);
+
+		insert(vma, &now);
+	}
+	if (!same)
+		mmap_read_unlock(mm);
+}
+
+/*
+ * All three steps for the target, none of the two mmap_locks being held: 0 when
+ * the access is worth repeating, or the error it has to end with.
+ */
+static int bring_in(struct xpm_segment *segment, struct window *w, struct mm_struct *mm)
+{
 	bool unlocked = false;
 	int err;
 
-	err = lock_owner(segment, held);
+	err = lock_owner(segment, NULL);
 	if (err)
 		return err;
-	vma = vma_lookup(segment->mm, addr);
-	err = -EFAULT;
-	if (vma && vma_can_share(vma))
-		err = fixup_user_fault(segment->mm, addr, flags, held ? NULL : &unlocked);
-	unlock_owner(segment, held);
-	return err;
-}
-
-/* Populate and refresh: after 0 the target was VALID, and may be still. */
-static int bring_in(struct xpm_segment *segment, const struct window *w)
-{
-	int err = populate(segment, w, NULL);
-
-	if (err)
-		return err;
-	err = refresh(segment, w, NULL);
+	err = populate(segment, w, &unlocked);
+	if (!err)
+		err = refresh(segment, w);
+	if (!err)
+		try_insert(segment, w, mm);
+	unlock_owner(segment, NULL);
 	return err == -EAGAIN ? 0 : err;
 }
 
@@ -356,7 +380,11 @@ static int insert_or_refresh(struct vm_area_struct *vma, struct window *w)
 
 	if (err != -EAGAIN)
 		return err;
-	err = refresh(segment, w, vma->vm_mm);
+	err = lock_owner(segment, vma->vm_mm);
+	if (err)
+		return err;
+	err = refresh(segment, w);
+	unlock_owner(segment, vma->vm_mm);
 	return err ?: insert(vma, w);
 }
 
@@ -379,7 +407,11 @@ vm_fault_t xpm_fault(struct vm_fault *vmf)
 
 	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY)) {
 		/* A private futex on an attachment; its caller repeats. */
-		err = populate(segment, &w, mm);
+		err = lock_owner(segment, mm);
+		if (!err) {
+			err = populate(segment, &w, NULL);
+			unlock_owner(segment, mm);
+		}
 		return err && err != -EAGAIN ? fault_error(err) : VM_FAULT_NOPAGE;
 	}
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
@@ -388,7 +420,7 @@ vm_fault_t xpm_fault(struct vm_fault *vmf)
 	/* From the unlock on the vma may be gone; the segment must not be. */
 	xpm_segment_hold(segment);
 	mmap_read_unlock(mm);
-	err = bring_in(segment, &w);
+	err = bring_in(segment, &w, mm);
 	xpm_segment_put(segment);
 	if (!err || err == -EINTR)
 		return again;
@@ -433,7 +465,7 @@ static long prefault_window(unsigned long addr, unsigned long end, bool write)
 	segment = attachment->permit->segment;
 	xpm_segment_hold(segment);
 	mmap_read_unlock(mm);
-	err = bring_in(segment, &w);
+	err = bring_in(segment, &w, mm);
 	xpm_segment_put(segment);
 	return err;
 

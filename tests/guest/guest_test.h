@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a guest test is made of.
+ *
+ * A guest test is a program that answers one question about the loaded module.
+ * It exits 0 when the answer is the right one, 1 when it is not, and 77 when
+ * the guest lacks what the question needs; what went wrong is on stderr.  It is
+ * run as root, in a guest of its own or after others, so it leaves nothing
+ * behind.
+ *
+ * Owner and attachers are processes.  The test's first process makes what they
+ * share (struct board), forks them with spawn() and collects them with join(),
+ * which fails the test when one of them failed.  Processes take turns through
+ * the board: reach(n) says that step n is done, await(n) waits for it.
+ *
+ * No test waits for ever: whoever hangs is killed by its alarm, which is a
+ * failure.
+ */
+#ifndef GUEST_TEST_H
+#define GUEST_TEST_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "xpmem.h"
+#include "xpmem_ext.h"
+
+#define GUEST_TEST_SKIP 77
+#define PAGE 4096UL
+
+/* Ends the process as failed, with the place and a message */
+#define fail(...) guest_fail(__FILE__, __LINE__, __VA_ARGS__)
+/* The condition must hold; errno is told when it does not */
+#define check(condition) \
+	do { \
+		if (!(condition)) \
+			guest_fail(__FILE__, __LINE__, "not so: %s", #condition); \
+	} while (0)
+/* The call must fail, with this errno: check_errno(xpmem_remove(0), EINVAL) */
+#define check_errno(call, wanted) \
+	guest_check_errno(__FILE__, __LINE__, #call, (errno = 0, (long)(call)), errno, wanted)
+/* Ends the process: the guest can't show it */
+#define skip(...) guest_skip(__VA_ARGS__)
+
+_Noreturn void guest_fail(const char *file, int line, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+_Noreturn void guest_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void guest_check_errno(const char *file, int line, const char *call, long result, int error,
+		       int wanted);
+
+/* Memory that all processes of the test share, zero at first */
+struct board {
+	_Atomic int step;
+	_Atomic int count[16];
+	_Atomic bool stop;
+	xpmem_segid_t segid[64];
+	xpmem_apid_t apid[64];
+	void *addr[64];
+	uint64_t value[64];
+};
+
+extern struct board *board;
+
+/* First call of main: sets up the board and the alarm (seconds) */
+void test_begin(unsigned int seconds);
+
+void reach(int step);
+void await(int step);
+/* The same with one of the board's counters, for any number of processes */
+void count_up(int counter);
+void await_count(int counter, int count);
+
+/* Runs @body in a child; the child's exit status is that of the test's part */
+pid_t spawn(void (*body)(int arg), int arg);
+/* Waits for a child that must exit 0 */
+void join(pid_t pid);
+/* Kills a child with SIGKILL and collects it */
+void kill_and_join(pid_t pid);
+/* Becomes this user and group, with no supplementary group, for good */
+void become(uid_t uid, gid_t gid);
+
+/* What an access did: 0, or the signal it raised (SIGBUS, SIGSEGV) */
+int try_read(const volatile void *addr, uint64_t *value);
+int try_write(volatile void *addr, uint64_t value);
+
+/* Private anonymous memory, zero, page aligned; never fails */
+void *map_anon(size_t size);
+/* Fills every 8 bytes with a value that depends on the place and the seed */
+void fill(void *addr, size_t size, uint64_t seed);
+/* The first place that differs from fill(), or NULL */
+const void *differs(const void *addr, size_t size, uint64_t seed);
+
+/* make + get + attach in one, each must succeed */
+xpmem_segid_t make_segment(void *addr, size_t size);
+xpmem_apid_t get_segment(xpmem_segid_t segid, int flags);
+void *attach_at(xpmem_apid_t apid, off_t offset, size_t size);
+
+/*
+ * The kernel keeps pages on their way to the LRU in a list a CPU, with a
+ * reference; such a page can't be paged out, shared or not.  This ties the
+ * process, and who it forks later, to one CPU and has the kernel drain its list.
+ */
+void settle_pages(void);
+
+/* From /proc/self/pagemap: the page frame, 0 when not present (needs root) */
+uint64_t page_frame(const void *addr);
+bool page_is_swapped(const void *addr);
+
+/* Writes a string to a file of /proc or /sys; false with errno when it fails */
+bool write_file(const char *path, const char *text);
+/* Reads a number at the start of a file, or after "key " in one; fails the test */
+uint64_t read_number(const char *path, const char *key);
+
+#endif /* GUEST_TEST_H */
