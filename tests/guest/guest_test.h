@@ -19,6 +19,7 @@
 #ifndef GUEST_TEST_H
 #define GUEST_TEST_H
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -41,7 +42,13 @@
 	} while (0)
 /* The call must fail, with this errno: check_errno(xpmem_remove(0), EINVAL) */
 #define check_errno(call, wanted) \
-	guest_check_errno(__FILE__, __LINE__, #call, (errno = 0, (long)(call)), errno, wanted)
+	do { \
+		long guest_result; \
+\
+		errno = 0; \
+		guest_result = (long)(call); \
+		guest_check_errno(__FILE__, __LINE__, #call, guest_result, errno, wanted); \
+	} while (0)
 /* Ends the process: the guest can't show it */
 #define skip(...) guest_skip(__VA_ARGS__)
 

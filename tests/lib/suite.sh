@@ -1,0 +1,114 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The tests by name, how each kind is run, and the count. To be sourced by
+# ./run-tests, in the top directory, after prepare.sh.
+#
+# Names: unit.* are ctest tests on this machine; vm.* test the guest harness;
+# guest.* are programs of tests/guest; mpi.* runs of the example; guest.log is
+# the verdict on the guest's kernel log.
+
+SUITE_PASSED=0 SUITE_FAILED=0 SUITE_SKIPPED=0 SUITE_PATTERNS=()
+
+# How many ranks the example is run with in the guest
+SUITE_MPI_RANKS=(2 4)
+
+suite_begin() { SUITE_PATTERNS=("$@"); }
+
+suite_wants() {
+	local pattern
+	((${#SUITE_PATTERNS[@]})) || return 0
+	for pattern in "${SUITE_PATTERNS[@]}"; do
+		# shellcheck disable=SC2053 # it is a pattern
+		[[ $1 != $pattern ]] || return 0
+	done
+	return 1
+}
+
+# suite_result WORD NAME SECONDS
+suite_result() {
+	case $1 in
+	ok) SUITE_PASSED=$((SUITE_PASSED + 1)) ;;
+	skip) SUITE_SKIPPED=$((SUITE_SKIPPED + 1)) ;;
+	*) SUITE_FAILED=$((SUITE_FAILED + 1)) ;;
+	esac
+	printf '%-6s %-40s %5s s\n' "$1" "$2" "$3"
+}
+
+suite_end() {
+	printf '%d passed, %d failed, %d skipped\n' $SUITE_PASSED $SUITE_FAILED $SUITE_SKIPPED
+	((SUITE_FAILED == 0 && SUITE_PASSED > 0))
+}
+
+suite_unit_names() {
+	ctest --test-dir build/debug -N | sed -n 's/^ *Test *#[0-9]*: *//p'
+}
+
+suite_guest_names() {
+	local program
+	for program in build/release/tests/guest/programs/*; do
+		printf 'guest.%s\n' "${program##*/}"
+	done
+}
+
+suite_mpi_names() {
+	printf 'mpi.heat-%d\n' "${SUITE_MPI_RANKS[@]}"
+}
+
+# The names of stdin that are wanted
+suite_select() {
+	local name
+	while read -r name; do
+		suite_wants "$name" && printf '%s\n' "$name"
+	done
+	return 0
+}
+
+suite_run_unit() {
+	local names regex line word
+	mapfile -t names < <(suite_unit_names | suite_select)
+	((${#names[@]})) || return 0
+	regex=$(printf '%s\n' "${names[@]}" | sed 's/[.+]/\\&/g' | paste -sd '|')
+	while IFS= read -r line; do
+		# "12/71 Test #3: unit.x ....   Passed    0.02 sec"
+		[[ $line =~ ^\ *[0-9]+/[0-9]+\ Test\ +\#[0-9]+:\ ([^ ]+)\ \.*\**\ *(.*[^ ])\ +([0-9.]+)\ sec ]] || continue
+		case ${BASH_REMATCH[2]} in
+		Passed) word=ok ;;
+		*Skipped) word=skip ;;
+		*) word=not-ok ;;
+		esac
+		suite_result $word "${BASH_REMATCH[1]}" "${BASH_REMATCH[3]}"
+	done < <(ctest --test-dir build/debug -R "^($regex)\$" --parallel "$(nproc)" \
+		--output-on-failure 2>&1 | tee build/log/unit.log)
+}
+
+# suite_run_guest RELEASE MODULES
+suite_run_guest() {
+	local release=$1 modules=$2 status=0 word name seconds ended='' start=$SECONDS
+	local -a programs ranks
+	mapfile -t programs < <(suite_guest_names | suite_select | sed 's/^guest\.//')
+	mapfile -t ranks < <(suite_mpi_names | suite_select | sed 's/^mpi\.heat-//')
+	((${#programs[@]} + ${#ranks[@]})) || return 0
+	rm -f build/log/guest-status
+	while read -r word name seconds; do
+		case $word in
+		ok | not-ok | skip) suite_result "$word" "$name" "$seconds" ;;
+		end) ended=1 ;;
+		*) printf '       %s %s %s\n' "$word" "$name" "$seconds" ;;
+		esac
+	done < <(
+		tests/vm/vm run --kernel "$release" --cpus 2 --mem 2560 --zram 512 --disk 256 \
+			--hugepages 64 --append secretmem.enable=1 --timeout 2400 \
+			--log build/log/guest-console.log -- \
+			tests/guest/in-guest "$modules" build/release "${programs[*]}" "${ranks[*]}"
+		echo $? >build/log/guest-status
+	)
+	read -r status <build/log/guest-status
+	# A failed program alone makes the status 1 and is counted; the rest is the guest.
+	if [[ $ended && $status -le 1 ]]; then
+		suite_result ok guest.log $((SECONDS - start))
+	else
+		echo "       the guest ended with status $status; its console: build/log/guest-console.log"
+		suite_result not-ok guest.log $((SECONDS - start))
+	fi
+}
