@@ -80,12 +80,19 @@ static long prefault(struct xpm_process *process, union request *req)
 	return xpm_fault_prefault(&req->prefault);
 }
 
+enum output {
+	OUTPUT_NONE,
+	OUTPUT_ON_SUCCESS,
+	OUTPUT_ALWAYS,		/* says how far it came */
+};
+
 struct request_type {
 	long (*handle)(struct xpm_process *process, union request *req);
 	/* Undoes a success whose result can't be told to the caller, or NULL */
 	long (*undo)(struct xpm_process *process, union request *req);
 	u16 size;
 	u16 min_size;	/* of the first version of the structure */
+	enum output output;
 	bool any_process;
 };
 
@@ -117,11 +124,13 @@ static const struct request_type request_types[] = {
 	[XPMEM_IOC_NR_QUERY - XPMEM_IOC_BASE] = {
 		SIZES(struct xpmem_ioc_query, out_page_size),
 		.handle = query,
+		.output = OUTPUT_ON_SUCCESS,
 		.any_process = true,
 	},
 	[XPMEM_IOC_NR_MAKE - XPMEM_IOC_BASE] = {
 		SIZES(struct xpmem_ioc_make, out_segid),
 		.handle = make,
+		.output = OUTPUT_ON_SUCCESS,
 		.undo = undo_make,
 	},
 	[XPMEM_IOC_NR_REMOVE - XPMEM_IOC_BASE] = {
@@ -131,6 +140,7 @@ static const struct request_type request_types[] = {
 	[XPMEM_IOC_NR_GET - XPMEM_IOC_BASE] = {
 		SIZES(struct xpmem_ioc_get, out_apid),
 		.handle = get,
+		.output = OUTPUT_ON_SUCCESS,
 		.undo = undo_get,
 	},
 	[XPMEM_IOC_NR_RELEASE - XPMEM_IOC_BASE] = {
@@ -140,6 +150,7 @@ static const struct request_type request_types[] = {
 	[XPMEM_IOC_NR_ATTACH - XPMEM_IOC_BASE] = {
 		SIZES(struct xpmem_ioc_attach, vaddr),
 		.handle = attach,
+		.output = OUTPUT_ON_SUCCESS,
 		.undo = undo_attach,
 	},
 	[XPMEM_IOC_NR_DETACH - XPMEM_IOC_BASE] = {
@@ -149,6 +160,7 @@ static const struct request_type request_types[] = {
 	[XPMEM_IOC_NR_PREFAULT - XPMEM_IOC_BASE] = {
 		SIZES(struct xpmem_ioc_prefault, out_length),
 		.handle = prefault,
+		.output = OUTPUT_ALWAYS,
 	},
 };
 
@@ -170,7 +182,8 @@ static long handle_request(struct xpm_process *process, unsigned int nr, void __
 		return ret;
 
 	ret = type->handle(process, &req);
-	/* On error handlers leave the request as it came; PREFAULT says how far it was. */
+	if (ret ? type->output != OUTPUT_ALWAYS : type->output == OUTPUT_NONE)
+		return ret;
 	if (copy_to_user(arg, &req, min_t(u32, size, type->size))) {
 		if (!ret && type->undo)
 			type->undo(process, &req);

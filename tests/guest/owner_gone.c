@@ -57,6 +57,8 @@ static void keep_descriptor_in_child(void)
 	pid = fork();
 	check(pid >= 0);
 	if (!pid) {
+		/* its parent goes before it; it must not stay for ever */
+		alarm(60);
 		close(told[1]);
 		while (!atomic_load(&board->stop))
 			usleep(1000);

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * When a limit of the process or the system is in the way, does attach fail
+ * with an errno of xpmem.h, and do detach and release work all the same?
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include "guest_test.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define SIZE (64 * PAGE)
+
+static xpmem_apid_t apid;
+
+static void limit(int resource, rlim_t value)
+{
+	check(setrlimit(resource, &(struct rlimit){ value, value }) == 0);
+}
+
+static void *attach(size_t size, void *hint)
+{
+	struct xpmem_addr where = { .apid = apid };
+
+	errno = 0;
+	return xpmem_attach(where, size, hint);
+}
+
+/* No descriptor is needed but the one that is there. */
+static void no_descriptors(int unused)
+{
+	char *at;
+
+	(void)unused;
+	apid = get_segment(board->segid[0], XPMEM_RDWR);
+	limit(RLIMIT_NOFILE, 0);
+	at = attach(SIZE, NULL);
+	check(at != (char *)-1);
+	check(!differs(at, SIZE, 1));
+	check(xpmem_release(apid) == 0);
+}
+
+static void address_space(int unused)
+{
+	char *at;
+
+	(void)unused;
+	apid = get_segment(board->segid[0], XPMEM_RDWR);
+	at = attach(SIZE, NULL);
+	limit(RLIMIT_AS, 1 << 20);
+	check_errno(attach(SIZE, NULL), ENOMEM);
+	check(!differs(at, SIZE, 1));
+	check(xpmem_detach(at) == 0);
+	check(xpmem_release(apid) == 0);
+}
+
+/* vm.max_map_count: unmapping all of a mapping always works */
+static void mappings(int unused)
+{
+	char *at[16], *end;
+	int fit = 0;
+
+	(void)unused;
+	apid = get_segment(board->segid[0], XPMEM_RDWR);
+	end = attach(SIZE, NULL);
+	/* no two neighbours are one mapping */
+	for (int i = 0; mmap(NULL, PAGE, i % 2 ? PROT_READ : PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED; i++)
+		check(i < 1 << 20);
+	check(errno == ENOMEM);
+	while (fit < 16) {
+		at[fit] = attach(PAGE, NULL);
+		if (at[fit] == (char *)-1)
+			break;
+		fit++;
+	}
+	check(fit < 16 && errno == ENOMEM);
+	while (fit--)
+		check(xpmem_detach(at[fit]) == 0);
+	check(!differs(end, SIZE, 1));
+	check(xpmem_release(apid) == 0);
+	check(try_read(end, NULL) == SIGSEGV);
+}
+
+/* Attached memory is not the process's to lock: it counts for nothing. */
+static void locked_memory(int unused)
+{
+	char *at;
+
+	(void)unused;
+	limit(RLIMIT_MEMLOCK, 16 << 20);
+	become(1000, 1000);
+	apid = get_segment(board->segid[1], XPMEM_RDWR);
+	check(mlockall(MCL_FUTURE) == 0);
+	at = attach(32 << 20, NULL);
+	if (at == (char *)-1)
+		check(errno == ENOMEM);
+	at = attach(SIZE, NULL);
+	check(at != (char *)-1);
+	check(try_read(at, NULL) == 0);
+	check(xpmem_release(apid) == 0);
+}
+
+/* vm.mmap_min_addr: what one may not map is EACCES, as all that one may not */
+static void low_address(int unused)
+{
+	(void)unused;
+	become(1000, 1000);
+	apid = get_segment(board->segid[1], XPMEM_RDWR);
+	if (mmap((void *)PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
+	    MAP_FAILED)
+		return;
+	check(attach(PAGE, (void *)PAGE) == (void *)-1);
+	check(errno == EACCES || errno == EINVAL || errno == ENOMEM);
+}
+
+static void owner(int unused)
+{
+	(void)unused;
+	become(1000, 1000);
+	board->segid[1] = make_segment(map_anon(32 << 20), 32 << 20);
+	reach(1);
+	await(2);
+}
+
+int main(void)
+{
+	char *memory;
+	pid_t pid;
+
+	test_begin(120);
+	memory = map_anon(SIZE);
+	fill(memory, SIZE, 1);
+	board->segid[0] = make_segment(memory, SIZE);
+	pid = spawn(owner, 0);
+	await(1);
+	join(spawn(no_descriptors, 0));
+	join(spawn(address_space, 0));
+	join(spawn(mappings, 0));
+	join(spawn(locked_memory, 0));
+	join(spawn(low_address, 0));
+	reach(2);
+	join(pid);
+	return 0;
+}

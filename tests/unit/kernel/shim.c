@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* See the headers in linux/. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "linux/slab.h"
+#include "linux/xarray.h"
+
+struct kmem_cache {
+	size_t size;
+};
+
+size_t shim_objects;
+long shim_allocations_left = -1;
+
+static bool may_allocate(void)
+{
+	if (shim_allocations_left < 0)
+		return true;
+	if (!shim_allocations_left)
+		return false;
+	shim_allocations_left--;
+	return true;
+}
+
+struct kmem_cache *kmem_cache_create_shim(size_t size)
+{
+	struct kmem_cache *cache = may_allocate() ? malloc(sizeof(*cache)) : NULL;
+
+	if (cache)
+		cache->size = size;
+	return cache;
+}
+
+void kmem_cache_destroy(struct kmem_cache *cache)
+{
+	free(cache);
+}
+
+void *kmem_cache_zalloc(struct kmem_cache *cache, gfp_t gfp)
+{
+	void *object = may_allocate() ? calloc(1, cache->size) : NULL;
+
+	(void)gfp;
+	shim_objects += !!object;
+	return object;
+}
+
+void kmem_cache_free(struct kmem_cache *cache, void *object)
+{
+	(void)cache;
+	assert(object && shim_objects);
+	shim_objects--;
+	free(object);
+}
+
+void xa_init_flags(struct xarray *xa, unsigned int flags)
+{
+	(void)flags;
+	memset(xa, 0, sizeof(*xa));
+}
+
+void xa_destroy(struct xarray *xa)
+{
+	free(xa->slots);
+	memset(xa, 0, sizeof(*xa));
+}
+
+/* Where index is, or would be */
+static size_t place_of(struct xarray *xa, unsigned long index)
+{
+	size_t at = 0;
+
+	while (at < xa->count && xa->slots[at].index < index)
+		at++;
+	return at;
+}
+
+void *xa_find_from(struct xarray *xa, unsigned long *index, unsigned long last)
+{
+	size_t at = place_of(xa, *index);
+
+	if (at == xa->count || xa->slots[at].index > last)
+		return NULL;
+	*index = xa->slots[at].index;
+	return xa->slots[at].entry;
+}
+
+void *xa_load(struct xarray *xa, unsigned long index)
+{
+	return xa_find_from(xa, &index, index);
+}
+
+int xa_insert(struct xarray *xa, unsigned long index, void *entry, gfp_t gfp)
+{
+	size_t at = place_of(xa, index);
+	struct shim_slot *slots;
+
+	(void)gfp;
+	if (xa_load(xa, index))
+		return -EBUSY;
+	if (!may_allocate())
+		return -ENOMEM;
+	slots = realloc(xa->slots, (xa->count + 1) * sizeof(*slots));
+	assert(slots);
+	memmove(&slots[at + 1], &slots[at], (xa->count - at) * sizeof(*slots));
+	slots[at] = (struct shim_slot){ .index = index, .entry = entry };
+	xa->slots = slots;
+	xa->count++;
+	return 0;
+}
+
+void *xa_erase(struct xarray *xa, unsigned long index)
+{
+	size_t at = place_of(xa, index);
+	void *entry = xa_load(xa, index);
+
+	if (!entry)
+		return NULL;
+	xa->count--;
+	memmove(&xa->slots[at], &xa->slots[at + 1], (xa->count - at) * sizeof(*xa->slots));
+	return entry;
+}
