@@ -79,12 +79,22 @@ static const struct vm_operations_struct attachment_vm_ops = {
 	.pfn_mkwrite = xpm_fault,
 };
 
-/* Called by vm_mmap() of attach with the caller's mmap_lock held for writing */
+/*
+ * Called by vm_mmap() of attach with the caller's mmap_lock held for writing;
+ * and by remap_file_pages(), which maps any page offset of the file of a mapping
+ * that is there: so the segment's bounds are checked here too.
+ */
 static int attachment_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct xpm_permit *permit = file->private_data;
+	struct xpm_segment *segment = permit->segment;
 	struct xpm_attachment *attachment;
 	bool dead;
+
+	if (vma->vm_pgoff < xpm_segment_first(segment) ||
+	    vma->vm_pgoff > xpm_segment_last(segment) ||
+	    vma_pages(vma) > xpm_segment_last(segment) - vma->vm_pgoff + 1)
+		return -EINVAL;
 
 	attachment = kzalloc(sizeof(*attachment), GFP_KERNEL_ACCOUNT);
 	if (!attachment)
@@ -108,7 +118,7 @@ static int attachment_mmap(struct file *file, struct vm_area_struct *vma)
 	xpm_permit_hold(permit);
 
 	xpm_vma_set_flags(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY,
-			  VM_MAYEXEC);
+			  VM_EXEC | VM_MAYEXEC);
 	vma->vm_private_data = attachment;
 	vma->vm_ops = &attachment_vm_ops;
 	return 0;
@@ -209,21 +219,25 @@ static struct vm_area_struct *find_part(struct xpm_attachment *attachment)
 }
 
 /*
- * Unmaps every vma of the attachment in current's address space.  The lock is
- * dropped between finding one and unmapping it: a process that unmaps it in
- * another thread meanwhile, and maps something else there, does what it would
- * by calling munmap twice.
+ * Unmaps every vma of the attachment in current's address space.
+ *
+ * mmap_lock is dropped between finding a vma and unmapping it.  The process's
+ * unmap_lock keeps other threads' detach and release from unmapping it
+ * meanwhile, after which the address might be something else's.  A thread that
+ * calls munmap on what another detaches has unmapped it twice, as ever.
  */
-static int unmap(struct xpm_attachment *attachment)
+static int unmap(struct xpm_process *process, struct xpm_attachment *attachment)
 {
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
 	unsigned long start, length;
-	int err;
+	int err = 0;
 
-	for (;;) {
-		if (mmap_read_lock_killable(mm))
-			return -EINTR;
+	mutex_lock(&process->unmap_lock);
+	while (!err) {
+		err = mmap_read_lock_killable(mm);
+		if (err)
+			break;
 		vma = find_part(attachment);
 		if (vma) {
 			start = vma->vm_start;
@@ -231,14 +245,14 @@ static int unmap(struct xpm_attachment *attachment)
 		}
 		mmap_read_unlock(mm);
 		if (!vma)
-			return 0;
+			break;
 		err = vm_munmap(start, length);
-		if (err)
-			return err;
 	}
+	mutex_unlock(&process->unmap_lock);
+	return err;
 }
 
-long xpm_attachment_detach(struct xpmem_ioc_detach *req)
+long xpm_attachment_detach(struct xpm_process *process, struct xpmem_ioc_detach *req)
 {
 	struct xpm_attachment *attachment = NULL;
 	struct mm_struct *mm = current->mm;
@@ -261,7 +275,7 @@ long xpm_attachment_detach(struct xpmem_ioc_detach *req)
 
 	if (attachment) {
 		WRITE_ONCE(attachment->addr, req->vaddr);
-		ret = unmap(attachment);
+		ret = unmap(process, attachment);
 		attachment_put(attachment);
 	}
 	return ret;
@@ -281,7 +295,7 @@ bool xpm_attachment_unmap_all(struct xpm_permit *permit)
 		/* Off the list by vma_close() only after this lock was taken. */
 		refcount_inc(&attachment->ref);
 		spin_unlock(&permit->lock);
-		if (!here || unmap(attachment))
+		if (!here || unmap(permit->process, attachment))
 			all = false;
 		attachment_put(attachment);
 		cond_resched();

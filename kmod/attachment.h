@@ -25,7 +25,7 @@ struct xpm_attachment {
 
 /* Requests; see xpmem_ioctl.h */
 long xpm_attachment_attach(struct xpm_process *process, struct xpmem_ioc_attach *req);
-long xpm_attachment_detach(struct xpmem_ioc_detach *req);
+long xpm_attachment_detach(struct xpm_process *process, struct xpmem_ioc_detach *req);
 
 /* The attachment of a vma, or NULL when it is another kind of mapping. */
 struct xpm_attachment *xpm_attachment_of(struct vm_area_struct *vma);

@@ -72,7 +72,7 @@ static long attach(struct xpm_process *process, union request *req)
 
 static long detach(struct xpm_process *process, union request *req)
 {
-	return xpm_attachment_detach(&req->detach);
+	return xpm_attachment_detach(process, &req->detach);
 }
 
 static long prefault(struct xpm_process *process, union request *req)
@@ -114,7 +114,7 @@ static long undo_attach(struct xpm_process *process, union request *req)
 {
 	struct xpmem_ioc_detach arg = { .size = sizeof(arg), .vaddr = req->attach.vaddr };
 
-	return xpm_attachment_detach(&arg);
+	return xpm_attachment_detach(process, &arg);
 }
 
 #define SIZES(type, last_of_first) \

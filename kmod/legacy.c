@@ -36,11 +36,11 @@ static long release_permit(struct xpm_process *process, s64 apid)
 	return xpm_permit_release(process, &req);
 }
 
-static long detach_at(u64 vaddr)
+static long detach_at(struct xpm_process *process, u64 vaddr)
 {
 	struct xpmem_ioc_detach req = { .size = sizeof(req), .vaddr = vaddr };
 
-	return xpm_attachment_detach(&req);
+	return xpm_attachment_detach(process, &req);
 }
 
 static long make(struct xpm_process *process, struct xpmem_cmd_make __user *arg)
@@ -109,7 +109,7 @@ static long attach(struct xpm_process *process, struct xpmem_cmd_attach __user *
 	req.vaddr = cmd.vaddr;
 	ret = xpm_attachment_attach(process, &req);
 	if (!ret && put_user(req.vaddr, &arg->vaddr)) {
-		detach_at(req.vaddr);
+		detach_at(process, req.vaddr);
 		ret = -EFAULT;
 	}
 	return ret;
@@ -157,6 +157,6 @@ long xpm_legacy_ioctl(struct xpm_process *process, unsigned int cmd, void __user
 	case XPMEM_CMD_RELEASE:
 		return release_permit(process, id);
 	default:
-		return detach_at(id);
+		return detach_at(process, id);
 	}
 }

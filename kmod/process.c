@@ -32,6 +32,7 @@ static void process_free(struct kref *ref)
 
 	WARN_ON(!list_empty(&process->segments) || !list_empty(&process->permits));
 	mutex_destroy(&process->lock);
+	mutex_destroy(&process->unmap_lock);
 	kfree(process);
 }
 
@@ -81,6 +82,7 @@ static struct mmu_notifier *process_alloc(struct mm_struct *mm)
 		return ERR_PTR(-ENOMEM);
 	kref_init(&process->ref);
 	INIT_WORK(&process->teardown, teardown_work);
+	mutex_init(&process->unmap_lock);
 	mutex_init(&process->lock);
 	INIT_LIST_HEAD(&process->segments);
 	INIT_LIST_HEAD(&process->permits);

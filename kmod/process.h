@@ -15,6 +15,7 @@ struct xpm_process {
 	struct kref ref;		/* the notifier's, and a queued teardown's */
 	struct work_struct teardown;
 
+	struct mutex unmap_lock;	/* attachment.c: one thread unmaps at a time */
 	struct mutex lock;		/* all below */
 	unsigned int files;		/* open device files */
 	struct list_head segments;	/* xpm_segment.link */

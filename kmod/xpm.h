@@ -19,6 +19,9 @@
  *
  * process->lock			(lists; nothing is held when it is taken)
  *
+ * process->unmap_lock			(attachment.c: unmap)
+ *   mmap_lock of the caller
+ *
  * mmap_lock of the caller, read or write
  *   permit->lock			(attachment.c: open and close of a mapping)
  *   mmap_lock of the owner, trylock	(fault.c: xpm_refresh)

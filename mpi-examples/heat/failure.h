@@ -20,25 +20,24 @@
 /* The exit codes of heat; docs/mpi.md lists them. */
 enum exit_code {
 	EXIT_OK = 0,
-	EXIT_CHECK = 1,		/* it ran, but a check did not hold */
-	EXIT_USAGE = 2,		/* command line */
-	EXIT_INPUT = 3,		/* input file */
-	EXIT_RANKS = 4,		/* these ranks can't solve this problem */
-	EXIT_XPMEM = 5,		/* no XPMEM here: module, device, permission */
-	EXIT_RUNTIME = 6,	/* memory, files, a neighbour that is gone */
+	EXIT_CHECK = 1,	  /* it ran, but a check did not hold */
+	EXIT_USAGE = 2,	  /* command line */
+	EXIT_INPUT = 3,	  /* input file */
+	EXIT_RANKS = 4,	  /* these ranks can't solve this problem */
+	EXIT_XPMEM = 5,	  /* no XPMEM here: module, device, permission */
+	EXIT_RUNTIME = 6, /* memory, files, a neighbour that is gone */
 };
 
 #define FAILURE_TEXT_MAX 512
 
 struct failure {
-	int code;		/* an enum exit_code, EXIT_OK for none */
+	int code; /* an enum exit_code, EXIT_OK for none */
 	char text[FAILURE_TEXT_MAX];
 };
 
 /* Note a failure, the first one stays. Returns the code that stands. */
 int failure_set(struct failure *failure, enum exit_code code,
-		const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+		const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /*
  * Collective. Returns EXIT_OK on all ranks, or the code of the lowest failed

@@ -19,9 +19,9 @@
 #include <unistd.h>
 
 /* The step that `timestep auto` takes, as a part of the largest stable one. */
-#define TIMESTEP_SHARE	0.9
+#define TIMESTEP_SHARE 0.9
 
-#define MM	1e-3
+#define MM 1e-3
 
 static size_t round_up(size_t value, size_t unit)
 {
@@ -33,8 +33,10 @@ static struct area area_in_tile(const struct area *area,
 				const struct tile *tile)
 {
 	struct area in = {
-		.x0 = area->x0 - tile->x0, .x_end = area->x_end - tile->x0,
-		.y0 = area->y0 - tile->y0, .y_end = area->y_end - tile->y0,
+		.x0 = area->x0 - tile->x0,
+		.x_end = area->x_end - tile->x0,
+		.y0 = area->y0 - tile->y0,
+		.y_end = area->y_end - tile->y0,
 	};
 
 	if (in.x0 < -1)
@@ -55,13 +57,14 @@ static void paint_materials(const struct grid *grid, const struct plate *plate,
 
 	memset(material, plate->background, cells);
 	for (int i = 0; i < plate->patch_count; i++) {
-		struct area in = area_in_tile(&plate->patches[i].area,
-					      &grid->tile);
+		struct area in =
+			area_in_tile(&plate->patches[i].area, &grid->tile);
 
 		for (int y = in.y0; y < in.y_end; y++)
 			for (int x = in.x0; x < in.x_end; x++)
 				material[grid_at(grid, x, y)] =
-					(unsigned char)plate->patches[i].material;
+					(unsigned char)plate->patches[i]
+						.material;
 	}
 }
 
@@ -119,8 +122,8 @@ static double fill_rates(struct grid *grid, const struct plate *plate,
 			double sum;
 
 			c->air[at] = plate->cooling /
-				(thickness *
-				 heat_capacity(&plate->materials[here]));
+				     (thickness *
+				      heat_capacity(&plate->materials[here]));
 			sum = c->air[at];
 			for (int side = 0; side < SIDE_MAX; side++) {
 				double rate = side_rate(plate, here,
@@ -149,8 +152,10 @@ static double fill_rates(struct grid *grid, const struct plate *plate,
 			for (int x = in.x0; x < in.x_end; x++) {
 				size_t at = grid_at(grid, x, y);
 
-				c->source[at] += density / heat_capacity(
-					&plate->materials[material[at]]);
+				c->source[at] +=
+					density /
+					heat_capacity(
+						&plate->materials[material[at]]);
 			}
 		}
 	}
@@ -180,16 +185,18 @@ static void choose_timestep(struct grid *grid, const struct plate *plate,
 	if (plate->timestep > 0.0) {
 		grid->timestep = plate->timestep * MM;
 		if (grid->timestep > stable)
-			failure_set(failure, EXIT_INPUT,
-				    "%s:%d: timestep %g ms is not stable on this plate, the limit is %g ms",
-				    plate_name, plate->timestep_line,
-				    plate->timestep, stable / MM);
+			failure_set(
+				failure, EXIT_INPUT,
+				"%s:%d: timestep %g ms is not stable on this plate, the limit is %g ms",
+				plate_name, plate->timestep_line,
+				plate->timestep, stable / MM);
 		return;
 	}
 	if (isinf(stable))
-		failure_set(failure, EXIT_INPUT,
-			    "%s:%d: timestep auto: no heat flows on this plate, so nothing bounds the step",
-			    plate_name, plate->timestep_line);
+		failure_set(
+			failure, EXIT_INPUT,
+			"%s:%d: timestep auto: no heat flows on this plate, so nothing bounds the step",
+			plate_name, plate->timestep_line);
 	grid->timestep = TIMESTEP_SHARE * stable;
 }
 
@@ -218,9 +225,10 @@ static int allocate(struct grid *grid, struct failure *failure)
 	block = mmap(NULL, grid->bytes, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (block == MAP_FAILED)
-		return failure_set(failure, EXIT_RUNTIME,
-				   "no memory for %zu bytes of temperatures: %s",
-				   grid->bytes, strerror(errno));
+		return failure_set(
+			failure, EXIT_RUNTIME,
+			"no memory for %zu bytes of temperatures: %s",
+			grid->bytes, strerror(errno));
 	grid->block = block;
 	return EXIT_OK;
 }
@@ -260,7 +268,9 @@ int grid_create(MPI_Comm comm, const struct plate *plate,
 	scale_rates(&grid);
 
 	*grid_head(&grid) = (struct grid_head){
-		.magic = GRID_MAGIC, .rank = rank, .pid = (int32_t)getpid(),
+		.magic = GRID_MAGIC,
+		.rank = rank,
+		.pid = (int32_t)getpid(),
 	};
 	free(material);
 	*ret_grid = grid;
@@ -284,7 +294,7 @@ void grid_destroy(struct grid *grid)
 static double edge_value(const struct plate *plate, enum side side)
 {
 	return plate->edges[side].fixed ? plate->edges[side].celsius :
-		plate->ambient;
+					  plate->ambient;
 }
 
 void grid_reset(struct grid *grid, const struct plate *plate)
@@ -333,10 +343,9 @@ static void step_row(double *restrict new, const double *restrict old,
 	for (int x = 0; x < cells; x++) {
 		double t = old[x];
 
-		new[x] = t + (cw[x] * (old[x - 1] - t) +
-			      ce[x] * (old[x + 1] - t) +
-			      cn[x] * (north[x] - t) +
-			      cs[x] * (south[x] - t)) +
+		new[x] = t +
+			 (cw[x] * (old[x - 1] - t) + ce[x] * (old[x + 1] - t) +
+			  cn[x] * (north[x] - t) + cs[x] * (south[x] - t)) +
 			 (air[x] * (ambient - t) + source[x]);
 	}
 }

@@ -35,17 +35,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GRID_MAGIC	0x7461656864697267ULL	/* "gridheat" */
+#define GRID_MAGIC 0x7461656864697267ULL /* "gridheat" */
 
 /*
  * The only words of the block that are written while others look at them.
- * `progress` is n + 1 once the field of step n is complete, 0 before a run.
+ * `progress` is n + 1 once the field of step n is complete, 0 before a run;
+ * `gave_up` is 1 once this rank waits for nobody any more and ends the run.
  */
 struct grid_head {
 	uint64_t magic;
 	int32_t rank;
 	int32_t pid;
 	_Alignas(64) _Atomic uint64_t progress;
+	_Atomic uint64_t gave_up;
 };
 
 /*
@@ -61,11 +63,11 @@ struct coefficients {
 
 struct grid {
 	struct tile tile;
-	size_t stride;			/* doubles from row to row */
-	size_t bytes;			/* of the block */
+	size_t stride; /* doubles from row to row */
+	size_t bytes;  /* of the block */
 	size_t field_offset[2];
 	unsigned char *block;
-	double timestep;		/* seconds */
+	double timestep; /* seconds */
 	struct coefficients c;
 };
 
@@ -77,13 +79,17 @@ static inline size_t grid_at(const struct grid *grid, int x, int y)
 
 static inline struct grid_head *grid_head(const struct grid *grid)
 {
-	return (struct grid_head *)grid->block;
+	void *head = grid->block;
+
+	return head;
 }
 
 /* The field that holds the temperatures after `step` steps. */
 static inline double *grid_field(const struct grid *grid, long step)
 {
-	return (double *)(grid->block + grid->field_offset[step & 1]);
+	void *field = grid->block + grid->field_offset[step & 1];
+
+	return field;
 }
 
 /* Collective: makes the grid of each rank. Returns the agreed exit code. */

@@ -20,27 +20,27 @@
 
 /* What open() cost and made, for the report. Times are in seconds. */
 struct halo_setup {
-	double make;			/* let others see this rank's memory */
-	double get;			/* ask to see theirs, all neighbours */
-	double attach;			/* map it */
-	double touch;			/* fault the mapped pages in */
+	double make;   /* let others see this rank's memory */
+	double get;    /* ask to see theirs, all neighbours */
+	double attach; /* map it */
+	double touch;  /* fault the mapped pages in */
 	long long segid;
-	int attached[SIDE_MAX];		/* rank seen on that side, or -1 */
+	int attached[SIDE_MAX]; /* rank seen on that side, or -1 */
 	size_t bytes_attached;
 };
 
 /* Each way embeds this as the first member of a struct of its own. */
 struct halo {
 	const struct halo_ops *ops;
-	MPI_Comm comm;			/* ranks as in the tiling */
+	MPI_Comm comm; /* ranks as in the tiling */
 	int rank;
 	struct grid *grid;
-	double patience;		/* seconds to wait for a neighbour */
+	double patience; /* seconds to wait for a neighbour */
 	struct halo_setup setup;
 };
 
 struct halo_ops {
-	const char *name;		/* option --only, report */
+	const char *name; /* option --only, report */
 	const char *title;
 
 	/* Returns an agreed exit code; *ret_halo is set on EXIT_OK only. */

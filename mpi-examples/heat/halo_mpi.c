@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-#define REQUESTS_MAX	(2 * SIDE_MAX)
+#define REQUESTS_MAX (2 * SIDE_MAX)
 
 struct halo_messages {
 	struct halo halo;
@@ -23,7 +23,10 @@ struct halo_messages {
 
 /* A message is named after the side it leaves through. */
 static const enum side opposite[SIDE_MAX] = {
-	[WEST] = EAST, [EAST] = WEST, [NORTH] = SOUTH, [SOUTH] = NORTH,
+	[WEST] = EAST,
+	[EAST] = WEST,
+	[NORTH] = SOUTH,
+	[SOUTH] = NORTH,
 };
 
 static struct halo_messages *to_messages(struct halo *halo)
@@ -67,11 +70,11 @@ static void make_requests(struct halo_messages *m, int parity)
 
 		if (other < 0)
 			continue;
-		MPI_Recv_init(side_begin(grid, parity, side, 1), 1, type,
-			      other, (int)opposite[side], m->halo.comm,
+		MPI_Recv_init(side_begin(grid, parity, side, 1), 1, type, other,
+			      (int)opposite[side], m->halo.comm,
 			      &m->request[parity][count++]);
-		MPI_Send_init(side_begin(grid, parity, side, 0), 1, type,
-			      other, (int)side, m->halo.comm,
+		MPI_Send_init(side_begin(grid, parity, side, 0), 1, type, other,
+			      (int)side, m->halo.comm,
 			      &m->request[parity][count++]);
 	}
 	m->requests = count;
@@ -93,7 +96,9 @@ static int messages_open(MPI_Comm comm, struct grid *grid, double patience,
 	}
 
 	m->halo = (struct halo){
-		.ops = &halo_mpi, .comm = comm, .grid = grid,
+		.ops = &halo_mpi,
+		.comm = comm,
+		.grid = grid,
 		.patience = patience,
 	};
 	MPI_Comm_rank(comm, &m->halo.rank);

@@ -27,8 +27,8 @@
  *
  * Nobody writes another's memory, so all attachments are read-only.
  *
- * When a neighbour dies its attachment raises SIGBUS at the next access; when
- * it hangs its progress stands still. The first is caught, the second is
+ * When a neighbour dies, its attachment raises SIGBUS at the next access; when
+ * it hangs, its progress stands still. The first is caught, the second is
  * bounded by the patience given to open(). Both end the run with a message.
  */
 #include "halo.h"
@@ -53,11 +53,12 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2 && ATOMIC_LONG_LOCK_FREE == 2,
  * A neighbour in step is done within microseconds: look that often before the
  * processor is given away, and that often with yields before the clock is read.
  */
-#define SPINS		2000
-#define YIELDS		64
+#define SPINS  500
+#define YIELDS 64
 
-/* Seconds; enough for MPI_Abort() of one rank to reach the next. */
-#define GIVE_UP_APART	0.2
+/* Seconds: how far apart ranks lose patience, how long MPI_Abort() may take. */
+#define GIVE_UP_APART 0.2
+#define ABORT_TAKES   10
 
 /* What a rank tells the others about its block. */
 struct invitation {
@@ -69,16 +70,16 @@ struct invitation {
 };
 
 struct neighbour {
-	int rank;			/* -1: the plate ends here */
-	xpmem_apid_t apid;		/* -1: none yet */
-	unsigned char *block;		/* their block in our addresses */
-	struct grid theirs;		/* their layout, `block` as seen here */
+	int rank;	      /* -1: the plate ends here */
+	xpmem_apid_t apid;    /* -1: none yet */
+	unsigned char *block; /* their block in our addresses */
+	struct grid theirs;   /* their layout, `block` as seen here */
 };
 
 struct halo_shared {
 	struct halo halo;
 	struct neighbour neighbour[SIDE_MAX];
-	xpmem_segid_t segid;		/* -1: none yet */
+	xpmem_segid_t segid; /* -1: none yet */
 	int spins;
 };
 
@@ -125,7 +126,8 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
 static void watch_neighbour(const struct halo_shared *s, enum side side,
 			    const unsigned char *block, size_t bytes, int rank)
 {
-	int length = snprintf(watched[side].text, sizeof(watched[side].text),
+	int length = snprintf(
+		watched[side].text, sizeof(watched[side].text),
 		"heat: rank %d: SIGBUS: the memory of rank %d is gone (did it die?)\n",
 		s->halo.rank, rank);
 
@@ -137,7 +139,8 @@ static void watch_neighbour(const struct halo_shared *s, enum side side,
 static void catch_sigbus(void)
 {
 	struct sigaction action = {
-		.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO,
+		.sa_sigaction = on_sigbus,
+		.sa_flags = SA_SIGINFO,
 	};
 
 	memset(watched, 0, sizeof(watched));
@@ -151,18 +154,19 @@ static void release_sigbus(void)
 }
 
 /* The device is where things go wrong in practice, so say more there. */
-static void explain_make(struct failure *failure, int error)
+static void explain_version(struct failure *failure, int error)
 {
 	if (error == ENOENT || error == ENXIO || error == ENODEV)
-		failure_set(failure, EXIT_XPMEM,
-			    "xpmem: cannot open /dev/xpmem: %s; is the module loaded?",
-			    strerror(error));
+		failure_set(
+			failure, EXIT_XPMEM,
+			"xpmem: cannot open /dev/xpmem: %s; is the module loaded?",
+			strerror(error));
 	else if (error == EACCES || error == EPERM)
 		failure_set(failure, EXIT_XPMEM,
 			    "xpmem: cannot open /dev/xpmem: %s; may this user?",
 			    strerror(error));
 	else
-		failure_set(failure, EXIT_XPMEM, "xpmem_make: %s",
+		failure_set(failure, EXIT_XPMEM, "xpmem_version: %s",
 			    strerror(error));
 }
 
@@ -173,15 +177,14 @@ static int make_segment(struct halo_shared *s, struct failure *failure)
 
 	/* Version first: its failure is surely the device's, not the block's. */
 	if (xpmem_version() < 0) {
-		explain_make(failure, errno);
+		explain_version(failure, errno);
 		return -1;
 	}
 	s->segid = xpmem_make(grid->block, grid->bytes, XPMEM_PERMIT_MODE,
 			      (void *)0600);
 	if (s->segid == -1) {
-		failure_set(failure, EXIT_XPMEM,
-			    "xpmem_make of %zu bytes: %s", grid->bytes,
-			    strerror(errno));
+		failure_set(failure, EXIT_XPMEM, "xpmem_make of %zu bytes: %s",
+			    grid->bytes, strerror(errno));
 		return -1;
 	}
 	s->halo.setup.make = MPI_Wtime() - start;
@@ -232,8 +235,8 @@ static int attach_neighbour(struct halo_shared *s, enum side side,
 	block = xpmem_attach(addr, invitation->bytes, NULL);
 	if (block == (void *)-1) {
 		failure_set(failure, EXIT_XPMEM,
-			    "xpmem_attach of rank %d's %llu bytes: %s",
-			    n->rank, invitation->bytes, strerror(errno));
+			    "xpmem_attach of rank %d's %llu bytes: %s", n->rank,
+			    invitation->bytes, strerror(errno));
 		return -1;
 	}
 	s->halo.setup.get += got - start;
@@ -291,7 +294,9 @@ static struct halo_shared *new_shared(MPI_Comm comm, struct grid *grid,
 	if (s == NULL)
 		return NULL;
 	s->halo = (struct halo){
-		.ops = &halo_xpmem, .comm = comm, .grid = grid,
+		.ops = &halo_xpmem,
+		.comm = comm,
+		.grid = grid,
 		.patience = patience,
 	};
 	MPI_Comm_rank(comm, &s->halo.rank);
@@ -302,7 +307,8 @@ static struct halo_shared *new_shared(MPI_Comm comm, struct grid *grid,
 	for (int side = 0; side < SIDE_MAX; side++) {
 		s->halo.setup.attached[side] = -1;
 		s->neighbour[side] = (struct neighbour){
-			.rank = grid->tile.neighbour[side], .apid = -1,
+			.rank = grid->tile.neighbour[side],
+			.apid = -1,
 		};
 	}
 	return s;
@@ -318,7 +324,8 @@ static int shared_open(MPI_Comm comm, struct grid *grid, double patience,
 		.segid = -1,
 		.bytes = grid->bytes,
 		.stride = grid->stride,
-		.field_offset = { grid->field_offset[0], grid->field_offset[1] },
+		.field_offset = { grid->field_offset[0],
+				  grid->field_offset[1] },
 		.nx = grid->tile.nx,
 		.ny = grid->tile.ny,
 	};
@@ -382,6 +389,41 @@ static bool has_reached(const struct neighbour *n, uint64_t progress)
 				    memory_order_acquire) >= progress;
 }
 
+static bool neighbour_gave_up(const struct halo_shared *s)
+{
+	for (int side = 0; side < SIDE_MAX; side++)
+		if (s->neighbour[side].rank >= 0 &&
+		    atomic_load_explicit(
+			    &grid_head(&s->neighbour[side].theirs)->gave_up,
+			    memory_order_relaxed) != 0)
+			return true;
+	return false;
+}
+
+/*
+ * One rank that stands still stops all. Who gives up first has the word: the
+ * mark in its head goes from neighbour to neighbour, and who sees it is silent
+ * and waits for its end.
+ */
+static _Noreturn void give_up(struct halo_shared *s, const struct neighbour *n,
+			      uint64_t progress)
+{
+	bool late = neighbour_gave_up(s);
+
+	atomic_store_explicit(&grid_head(s->halo.grid)->gave_up, 1,
+			      memory_order_relaxed);
+	if (late) {
+		sleep(ABORT_TAKES);
+		failure_abort(s->halo.comm, EXIT_RUNTIME,
+			      "another rank gave up, but the run did not end");
+	}
+	failure_abort(
+		s->halo.comm, EXIT_RUNTIME,
+		"waited %g s for rank %d (pid %d) to finish step %llu: it stands still, or waits itself for one that does",
+		s->halo.patience, n->rank, (int)grid_head(&n->theirs)->pid,
+		(unsigned long long)progress - 1);
+}
+
 static void wait_for(struct halo_shared *s, const struct neighbour *n,
 		     uint64_t progress)
 {
@@ -392,7 +434,6 @@ static void wait_for(struct halo_shared *s, const struct neighbour *n,
 			return;
 		pause_briefly();
 	}
-	/* When all give up at once, the lowest rank shall have the word. */
 	deadline = MPI_Wtime() + s->halo.patience +
 		   GIVE_UP_APART * (s->halo.rank < 20 ? s->halo.rank : 20);
 	do {
@@ -401,13 +442,8 @@ static void wait_for(struct halo_shared *s, const struct neighbour *n,
 				return;
 			sched_yield();
 		}
-	} while (MPI_Wtime() < deadline);
-
-	failure_abort(s->halo.comm, EXIT_RUNTIME,
-		      "waited %g s for rank %d (pid %d) to finish step %llu: it stands still, or waits itself for one that does",
-		      s->halo.patience, n->rank,
-		      (int)grid_head(&n->theirs)->pid,
-		      (unsigned long long)progress - 1);
+	} while (MPI_Wtime() < deadline && !neighbour_gave_up(s));
+	give_up(s, n, progress);
 }
 
 /* Border cells of `theirs` into the ghosts on `side` of `ours`. */

@@ -24,26 +24,31 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Rank 0's work, seen by all. */
+static void read_file(const char *path, struct plate *ret_plate,
+		      struct failure *failure)
+{
+	char error[FAILURE_TEXT_MAX];
+	FILE *file = fopen(path, "re");
+
+	if (file == NULL) {
+		failure_set(failure, EXIT_INPUT, "%s: %s", path,
+			    strerror(errno));
+		return;
+	}
+	if (plate_read(file, path, ret_plate, error, sizeof(error)) != 0)
+		failure_set(failure, EXIT_INPUT, "%s", error);
+	fclose(file);
+}
+
+/* Rank 0 reads, all get the plate or the failure. */
 static int read_plate(int rank, const struct options *options,
 		      struct plate *ret_plate)
 {
 	struct failure failure = { 0 };
-	char error[FAILURE_TEXT_MAX];
-	FILE *file;
 	int code;
 
-	if (rank == 0) {
-		file = fopen(options->input, "re");
-		if (file == NULL)
-			failure_set(&failure, EXIT_INPUT, "%s: %s",
-				    options->input, strerror(errno));
-		else if (plate_read(file, options->input, ret_plate, error,
-				    sizeof(error)) != 0)
-			failure_set(&failure, EXIT_INPUT, "%s", error);
-		if (file != NULL)
-			fclose(file);
-	}
+	if (rank == 0)
+		read_file(options->input, ret_plate, &failure);
 	code = failure_agree(MPI_COMM_WORLD, &failure);
 	if (code == EXIT_OK)
 		MPI_Bcast(ret_plate, (int)sizeof(*ret_plate), MPI_BYTE, 0,
@@ -63,9 +68,10 @@ static int check_one_node(int ranks)
 	MPI_Comm_size(node, &here);
 	MPI_Comm_free(&node);
 	if (here != ranks)
-		failure_set(&failure, EXIT_RANKS,
-			    "only %d of %d ranks run on this node; start all on one",
-			    here, ranks);
+		failure_set(
+			&failure, EXIT_RANKS,
+			"only %d of %d ranks run on this node; start all on one",
+			here, ranks);
 	return failure_agree(MPI_COMM_WORLD, &failure);
 }
 
@@ -78,9 +84,10 @@ static int lay_out(const struct plate *plate, int ranks,
 	int code;
 
 	if (!tiling_choose(plate->cells_x, plate->cells_y, ranks, ret_tiling))
-		failure_set(&failure, EXIT_RANKS,
-			    "%d ranks can't share %d x %d cells: each layout leaves a rank without a cell",
-			    ranks, plate->cells_x, plate->cells_y);
+		failure_set(
+			&failure, EXIT_RANKS,
+			"%d ranks can't share %d x %d cells: each layout leaves a rank without a cell",
+			ranks, plate->cells_x, plate->cells_y);
 	code = failure_agree(MPI_COMM_WORLD, &failure);
 	if (code != EXIT_OK)
 		return code;
@@ -91,8 +98,7 @@ static int lay_out(const struct plate *plate, int ranks,
 }
 
 /* Files are opened before the work begins: a typing error should cost little. */
-static int open_report(int rank, const struct options *options,
-		       FILE **ret_file)
+static int open_report(int rank, const struct options *options, FILE **ret_file)
 {
 	struct failure failure = { 0 };
 
@@ -112,7 +118,8 @@ static void write_files(const struct options *options,
 {
 	const struct plate *plate = report->plate;
 	const double *field = report->field[WAY_XPMEM] != NULL ?
-		report->field[WAY_XPMEM] : report->field[WAY_MPI];
+				      report->field[WAY_XPMEM] :
+				      report->field[WAY_MPI];
 
 	if (json != NULL) {
 		report_write_json(report, json);
@@ -192,17 +199,23 @@ static int solve(const struct options *options, const struct plate *plate,
 		 const struct tiling *tiling, MPI_Comm comm, FILE *json)
 {
 	static const struct halo_ops *const ways[WAY_MAX] = {
-		[WAY_MPI] = &halo_mpi, [WAY_XPMEM] = &halo_xpmem,
+		[WAY_MPI] = &halo_mpi,
+		[WAY_XPMEM] = &halo_xpmem,
 	};
 	const bool wanted[WAY_MAX] = {
-		[WAY_MPI] = options->run_mpi, [WAY_XPMEM] = options->run_xpmem,
+		[WAY_MPI] = options->run_mpi,
+		[WAY_XPMEM] = options->run_xpmem,
 	};
 	struct outcome outcome[WAY_MAX];
 	struct grid grid;
 	struct solver solver = {
-		.comm = comm, .plate = plate, .tiling = tiling, .grid = &grid,
+		.comm = comm,
+		.plate = plate,
+		.tiling = tiling,
+		.grid = &grid,
 		.steps = options->steps != 0 ? options->steps : plate->steps,
-		.repeat = options->repeat, .patience = options->patience,
+		.repeat = options->repeat,
+		.patience = options->patience,
 	};
 	int code;
 

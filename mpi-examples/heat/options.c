@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPEAT_MAX	1000
-#define PATIENCE_MAX	86400.0
+#define REPEAT_MAX   1000
+#define PATIENCE_MAX 86400.0
 
 static const char doc[] =
 	"Heat flow in a plate, computed by the ranks of mpirun on one node: once "
@@ -81,9 +81,10 @@ static error_t take_patience(struct argp_state *state, const char *text,
 
 	if (end == text || *end != '\0' || !isfinite(patience) ||
 	    patience <= 0.0 || patience > PATIENCE_MAX) {
-		argp_error(state,
-			   "--patience: \"%s\" is not a number of seconds up to %g",
-			   text, PATIENCE_MAX);
+		argp_error(
+			state,
+			"--patience: \"%s\" is not a number of seconds up to %g",
+			text, PATIENCE_MAX);
 		return EINVAL;
 	}
 	*ret_patience = patience;
@@ -142,11 +143,12 @@ enum options_verdict options_read(int argc, char **argv,
 				  struct options *ret_options)
 {
 	static const struct argp argp = {
-		.options = argp_options, .parser = parse_option,
-		.args_doc = "PLATE", .doc = doc,
+		.options = argp_options,
+		.parser = parse_option,
+		.args_doc = "PLATE",
+		.doc = doc,
 	};
 	struct parse parse = { .options = ret_options };
-	char name[] = "heat";
 	error_t error;
 
 	memset(ret_options, 0, sizeof(*ret_options));
@@ -155,11 +157,15 @@ enum options_verdict options_read(int argc, char **argv,
 	ret_options->repeat = 1;
 	ret_options->patience = 60.0;
 
-	error = argp_parse(&argp, argc, argv, ARGP_NO_EXIT | ARGP_NO_HELP,
-			   NULL, &parse);
+	error = argp_parse(&argp, argc, argv, ARGP_NO_EXIT | ARGP_NO_HELP, NULL,
+			   &parse);
 	if (parse.help) {
-		argp_help(&argp, stdout, ARGP_HELP_LONG | ARGP_HELP_USAGE |
-			  ARGP_HELP_PRE_DOC | ARGP_HELP_POST_DOC, name);
+		char name[] = "heat";
+
+		argp_help(&argp, stdout,
+			  ARGP_HELP_LONG | ARGP_HELP_USAGE | ARGP_HELP_PRE_DOC |
+				  ARGP_HELP_POST_DOC,
+			  name);
 		return OPTIONS_HELP;
 	}
 	return error == 0 ? OPTIONS_RUN : OPTIONS_WRONG;

@@ -9,12 +9,12 @@
 #include <limits.h>
 #include <stdbool.h>
 
-#define OPTIONS_NAME_MAX	PATH_MAX
+#define OPTIONS_NAME_MAX PATH_MAX
 
 enum options_verdict {
 	OPTIONS_RUN,
-	OPTIONS_HELP,		/* help was printed, nothing to do */
-	OPTIONS_WRONG,		/* a message was printed */
+	OPTIONS_HELP,  /* help was printed, nothing to do */
+	OPTIONS_WRONG, /* a message was printed */
 };
 
 /* Empty names: not asked for. */
@@ -24,9 +24,9 @@ struct options {
 	char image[OPTIONS_NAME_MAX];
 	char field[OPTIONS_NAME_MAX];
 	bool run_mpi, run_xpmem;
-	long steps;		/* 0: as the input file says */
+	long steps; /* 0: as the input file says */
 	int repeat;
-	double patience;	/* seconds */
+	double patience; /* seconds */
 };
 
 enum options_verdict options_read(int argc, char **argv,

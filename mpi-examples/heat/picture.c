@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SIDE_WANTED	768
+#define SIDE_WANTED 768
 
 struct colour {
 	unsigned char red, green, blue;
@@ -17,10 +17,10 @@ struct colour {
 
 /* Equal distances from cold to hot. */
 static const struct colour ramp[] = {
-	{ 0, 0, 20 }, { 60, 0, 110 }, { 150, 20, 100 }, { 220, 60, 40 },
+	{ 0, 0, 20 },	  { 60, 0, 110 },   { 150, 20, 100 },  { 220, 60, 40 },
 	{ 250, 140, 10 }, { 250, 220, 70 }, { 255, 255, 240 },
 };
-#define RAMP_LAST	((int)(sizeof(ramp) / sizeof(ramp[0])) - 1)
+#define RAMP_LAST ((int)(sizeof(ramp) / sizeof(ramp[0])) - 1)
 
 static unsigned char between(unsigned char a, unsigned char b, double part)
 {
@@ -91,8 +91,8 @@ int picture_write_ppm(const char *path, const double *field, int cells_x,
 		for (size_t x = 0; x < width; x++) {
 			double t = line[x / (size_t)zoom];
 
-			row[x] = colour_of(high > low ?
-					   (t - low) / (high - low) : 0.0);
+			row[x] = colour_of(
+				high > low ? (t - low) / (high - low) : 0.0);
 		}
 		for (int again = 0; again < zoom; again++)
 			fwrite(row, sizeof(*row), width, file);

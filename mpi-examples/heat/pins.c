@@ -38,7 +38,7 @@ struct pins pins_read(void)
 		.process_kib = number_behind("/proc/self/status", "VmPin:"),
 		.module_pages = number_behind("/proc/xpmem/global_pages",
 					      "all pages pinned by XPMEM:"),
-		.node_pages = acquired < 0 || released < 0 ? -1 :
-			acquired - released,
+		.node_pages =
+			acquired < 0 || released < 0 ? -1 : acquired - released,
 	};
 }

@@ -8,9 +8,9 @@
 
 /* A value is -1 where the kernel does not tell. */
 struct pins {
-	long process_kib;	/* VmPin of /proc/self/status */
-	long module_pages;	/* pinned by XPMEM, /proc/xpmem/global_pages */
-	long node_pages;	/* pinned now on the whole node, /proc/vmstat */
+	long process_kib;  /* VmPin of /proc/self/status */
+	long module_pages; /* pinned by XPMEM, /proc/xpmem/global_pages */
+	long node_pages;   /* pinned now on the whole node, /proc/vmstat */
 };
 
 struct pins pins_read(void);

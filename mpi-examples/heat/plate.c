@@ -20,13 +20,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS_MAX	8
-#define FORMAT_NAME	"heat-1"
+#define WORDS_MAX   8
+#define FORMAT_NAME "heat-1"
 
 struct reader {
 	const char *name;
-	int line;			/* 0: no line is to blame */
-	int edge_line[SIDE_MAX];	/* where each edge was given, 0: not yet */
+	int line;		 /* 0: no line is to blame */
+	int edge_line[SIDE_MAX]; /* where each edge was given, 0: not yet */
 	struct plate *plate;
 	char *error;
 	size_t error_size;
@@ -35,7 +35,7 @@ struct reader {
 struct keyword {
 	const char *name;
 	int values_min, values_max;
-	bool again;			/* may stand on several lines */
+	bool again; /* may stand on several lines */
 	bool required;
 	int (*read)(struct reader *reader, char **value, int count);
 	const char *usage;
@@ -59,7 +59,10 @@ enum keyword_id {
 };
 
 const char *const side_names[SIDE_MAX] = {
-	[WEST] = "west", [EAST] = "east", [NORTH] = "north", [SOUTH] = "south",
+	[WEST] = "west",
+	[EAST] = "east",
+	[NORTH] = "north",
+	[SOUTH] = "south",
 };
 
 static int wrong(struct reader *reader, const char *format, ...)
@@ -71,11 +74,11 @@ static int wrong(struct reader *reader, const char *format, ...)
 	int used;
 
 	if (reader->line > 0)
-		used = snprintf(reader->error, reader->error_size, "%s:%d: ",
-				reader->name, reader->line);
+		used = snprintf(reader->error, reader->error_size,
+				"%s:%d: ", reader->name, reader->line);
 	else
-		used = snprintf(reader->error, reader->error_size, "%s: ",
-				reader->name);
+		used = snprintf(reader->error, reader->error_size,
+				"%s: ", reader->name);
 	if (used < 0 || (size_t)used >= reader->error_size)
 		return -1;
 	va_start(args, format);
@@ -107,8 +110,8 @@ static int read_number(struct reader *reader, const char *word,
 	return 0;
 }
 
-static int read_count(struct reader *reader, const char *word,
-		      const char *what, long max, long *ret_value)
+static int read_count(struct reader *reader, const char *word, const char *what,
+		      long max, long *ret_value)
 {
 	char *end;
 	long value;
@@ -135,9 +138,11 @@ static int read_name(struct reader *reader, const char *word)
 	if (length == 0)
 		return wrong(reader, "a name is empty");
 	if (word[strspn(word, "abcdefghijklmnopqrstuvwxyz"
-			"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")] != '\0')
+			      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")] !=
+	    '\0')
 		return wrong(reader,
-			     "name \"%s\": only letters, digits, - and _", word);
+			     "name \"%s\": only letters, digits, - and _",
+			     word);
 	return 0;
 }
 
@@ -157,16 +162,16 @@ static int first_cell(double at, double cell)
 	return (int)ceil(at / cell - 0.5);
 }
 
-static int read_area(struct reader *reader, char **value,
-		     struct area *ret_area)
+static int read_area(struct reader *reader, char **value, struct area *ret_area)
 {
 	const struct plate *plate = reader->plate;
 	double x, y, width, height, cell_x, cell_y;
 	struct area area;
 
 	if (plate->cells_x == 0 || plate->width == 0.0)
-		return wrong(reader,
-			     "a rectangle needs \"plate\" and \"cells\" above it");
+		return wrong(
+			reader,
+			"a rectangle needs \"plate\" and \"cells\" above it");
 	if (read_number(reader, value[0], "x", 0, plate->width, &x) ||
 	    read_number(reader, value[1], "y", 0, plate->height, &y) ||
 	    read_number(reader, value[2], "width", 0, plate->width, &width) ||
@@ -175,13 +180,15 @@ static int read_area(struct reader *reader, char **value,
 
 	/* Sums of decimal fractions: leave them a hair's breadth. */
 	if (x + width > plate->width * (1 + 1e-12))
-		return wrong(reader,
-			     "the rectangle ends at x = %g mm, the plate at %g mm",
-			     x + width, plate->width);
+		return wrong(
+			reader,
+			"the rectangle ends at x = %g mm, the plate at %g mm",
+			x + width, plate->width);
 	if (y + height > plate->height * (1 + 1e-12))
-		return wrong(reader,
-			     "the rectangle ends at y = %g mm, the plate at %g mm",
-			     y + height, plate->height);
+		return wrong(
+			reader,
+			"the rectangle ends at y = %g mm, the plate at %g mm",
+			y + height, plate->height);
 
 	cell_x = plate->width / plate->cells_x;
 	cell_y = plate->height / plate->cells_y;
@@ -196,9 +203,10 @@ static int read_area(struct reader *reader, char **value,
 	if (area.y_end > plate->cells_y)
 		area.y_end = plate->cells_y;
 	if (area.x0 >= area.x_end || area.y0 >= area.y_end)
-		return wrong(reader,
-			     "the rectangle holds no cell's centre (a cell is %g x %g mm)",
-			     cell_x, cell_y);
+		return wrong(
+			reader,
+			"the rectangle holds no cell's centre (a cell is %g x %g mm)",
+			cell_x, cell_y);
 	*ret_area = area;
 	return 0;
 }
@@ -207,9 +215,10 @@ static int read_format(struct reader *reader, char **value, int count)
 {
 	(void)count;
 	if (strcmp(value[0], FORMAT_NAME) != 0)
-		return wrong(reader,
-			     "format \"%s\" is unknown, this program reads \"%s\"",
-			     value[0], FORMAT_NAME);
+		return wrong(
+			reader,
+			"format \"%s\" is unknown, this program reads \"%s\"",
+			value[0], FORMAT_NAME);
 	return 0;
 }
 
@@ -319,7 +328,8 @@ static int read_material(struct reader *reader, char **value, int count)
 	if (read_name(reader, value[0]))
 		return -1;
 	if (find_material(reader, value[0]) >= 0)
-		return wrong(reader, "material \"%s\" is given twice", value[0]);
+		return wrong(reader, "material \"%s\" is given twice",
+			     value[0]);
 	if (plate->material_count == PLATE_MATERIALS_MAX)
 		return wrong(reader, "more than %d materials",
 			     PLATE_MATERIALS_MAX);
@@ -342,8 +352,7 @@ static int read_known_material(struct reader *reader, const char *name,
 	int material = find_material(reader, name);
 
 	if (material < 0)
-		return wrong(reader, "no material \"%s\" is given above",
-			     name);
+		return wrong(reader, "no material \"%s\" is given above", name);
 	*ret_material = material;
 	return 0;
 }
@@ -362,8 +371,7 @@ static int read_patch(struct reader *reader, char **value, int count)
 
 	(void)count;
 	if (plate->patch_count == PLATE_PATCHES_MAX)
-		return wrong(reader, "more than %d patches",
-			     PLATE_PATCHES_MAX);
+		return wrong(reader, "more than %d patches", PLATE_PATCHES_MAX);
 	patch = &plate->patches[plate->patch_count];
 	if (read_known_material(reader, value[0], &patch->material) ||
 	    read_area(reader, value + 1, &patch->area))
@@ -379,11 +387,9 @@ static int read_source(struct reader *reader, char **value, int count)
 
 	(void)count;
 	if (plate->source_count == PLATE_SOURCES_MAX)
-		return wrong(reader, "more than %d sources",
-			     PLATE_SOURCES_MAX);
+		return wrong(reader, "more than %d sources", PLATE_SOURCES_MAX);
 	source = &plate->sources[plate->source_count];
-	if (read_number(reader, value[0], "power", -1e6, 1e6,
-			&source->watts) ||
+	if (read_number(reader, value[0], "power", -1e6, 1e6, &source->watts) ||
 	    read_area(reader, value + 1, &source->area))
 		return -1;
 	plate->source_count++;
@@ -409,31 +415,30 @@ static int read_timestep(struct reader *reader, char **value, int count)
 
 static const struct keyword keywords[KEYWORD_MAX] = {
 	[KEY_FORMAT] = { "format", 1, 1, false, true, read_format,
-		"format heat-1" },
+			 "format heat-1" },
 	[KEY_TITLE] = { "title", 1, 1, false, true, read_title,
-		"title \"TEXT\"" },
+			"title \"TEXT\"" },
 	[KEY_PLATE] = { "plate", 3, 3, false, true, read_plate,
-		"plate WIDTH HEIGHT THICKNESS (mm)" },
+			"plate WIDTH HEIGHT THICKNESS (mm)" },
 	[KEY_CELLS] = { "cells", 2, 2, false, true, read_cells,
-		"cells ACROSS DOWN" },
+			"cells ACROSS DOWN" },
 	[KEY_AMBIENT] = { "ambient", 1, 1, false, true, read_ambient,
-		"ambient CELSIUS" },
+			  "ambient CELSIUS" },
 	[KEY_COOLING] = { "cooling", 1, 1, false, false, read_cooling,
-		"cooling W_PER_M2_K" },
+			  "cooling W_PER_M2_K" },
 	[KEY_EDGE] = { "edge", 2, 3, true, false, read_edge,
-		"edge SIDE insulated | edge SIDE fixed CELSIUS" },
+		       "edge SIDE insulated | edge SIDE fixed CELSIUS" },
 	[KEY_MATERIAL] = { "material", 4, 4, true, true, read_material,
-		"material NAME CONDUCTIVITY DENSITY SPECIFIC_HEAT" },
+			   "material NAME CONDUCTIVITY DENSITY SPECIFIC_HEAT" },
 	[KEY_BACKGROUND] = { "background", 1, 1, false, true, read_background,
-		"background MATERIAL" },
+			     "background MATERIAL" },
 	[KEY_PATCH] = { "patch", 5, 5, true, false, read_patch,
-		"patch MATERIAL X Y WIDTH HEIGHT" },
+			"patch MATERIAL X Y WIDTH HEIGHT" },
 	[KEY_SOURCE] = { "source", 5, 5, true, false, read_source,
-		"source WATTS X Y WIDTH HEIGHT" },
-	[KEY_STEPS] = { "steps", 1, 1, false, true, read_steps,
-		"steps COUNT" },
+			 "source WATTS X Y WIDTH HEIGHT" },
+	[KEY_STEPS] = { "steps", 1, 1, false, true, read_steps, "steps COUNT" },
 	[KEY_TIMESTEP] = { "timestep", 1, 1, false, true, read_timestep,
-		"timestep auto | timestep MILLISECONDS" },
+			   "timestep auto | timestep MILLISECONDS" },
 };
 
 /*
@@ -450,8 +455,9 @@ static int read_line(struct reader *reader, FILE *file, char *line)
 	reader->line++;
 	for (; c != EOF && c != '\n'; c = getc(file)) {
 		if (c == '\r')
-			return wrong(reader,
-				     "carriage return: lines must end as on Unix");
+			return wrong(
+				reader,
+				"carriage return: lines must end as on Unix");
 		if ((c < ' ' && c != '\t') || c == 0x7f)
 			return wrong(reader, "control character 0x%02x", c);
 		if (length == PLATE_LINE_MAX)
@@ -492,8 +498,9 @@ static int split_line(struct reader *reader, char *line, char **word)
 				return wrong(reader, "a quote is not closed");
 			*line++ = '\0';
 			if (*line != '\0' && *line != '#' && !is_blank(*line))
-				return wrong(reader,
-					     "text right behind a closing quote");
+				return wrong(
+					reader,
+					"text right behind a closing quote");
 			continue;
 		}
 		word[count++] = line;
@@ -548,12 +555,13 @@ int plate_read(FILE *file, const char *name, struct plate *ret_plate,
 	int seen[KEYWORD_MAX] = { 0 };
 	char line[PLATE_LINE_MAX + 1];
 	char *word[WORDS_MAX];
-	int got, count;
+	int got;
 
 	/* The struct travels as bytes; let the unused ones be the same too. */
 	memset(ret_plate, 0, sizeof(*ret_plate));
 	while ((got = read_line(&reader, file, line)) > 0) {
-		count = split_line(&reader, line, word);
+		int count = split_line(&reader, line, word);
+
 		if (count < 0)
 			return -1;
 		if (count > 0 && read_statement(&reader, word, count, seen))

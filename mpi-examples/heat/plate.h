@@ -19,15 +19,15 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define PLATE_NAME_MAX		31
-#define PLATE_TITLE_MAX		79
-#define PLATE_LINE_MAX		255
-#define PLATE_MATERIALS_MAX	16
-#define PLATE_PATCHES_MAX	256
-#define PLATE_SOURCES_MAX	256
-#define PLATE_SIDE_CELLS_MAX	16384
-#define PLATE_CELLS_MAX		(1L << 26)
-#define PLATE_STEPS_MAX		10000000L
+#define PLATE_NAME_MAX	     31
+#define PLATE_TITLE_MAX	     79
+#define PLATE_LINE_MAX	     255
+#define PLATE_MATERIALS_MAX  16
+#define PLATE_PATCHES_MAX    256
+#define PLATE_SOURCES_MAX    256
+#define PLATE_SIDE_CELLS_MAX 16384
+#define PLATE_CELLS_MAX	     (1L << 26)
+#define PLATE_STEPS_MAX	     10000000L
 
 enum side {
 	WEST,
@@ -45,9 +45,9 @@ struct area {
 
 struct material {
 	char name[PLATE_NAME_MAX + 1];
-	double conductivity;		/* W/(m K) */
-	double density;			/* kg/m3 */
-	double specific_heat;		/* J/(kg K) */
+	double conductivity;  /* W/(m K) */
+	double density;	      /* kg/m3 */
+	double specific_heat; /* J/(kg K) */
 };
 
 struct patch {
@@ -61,16 +61,16 @@ struct source {
 };
 
 struct edge {
-	bool fixed;			/* else insulated */
+	bool fixed; /* else insulated */
 	double celsius;
 };
 
 struct plate {
 	char title[PLATE_TITLE_MAX + 1];
-	double width, height, thickness;	/* mm */
+	double width, height, thickness; /* mm */
 	int cells_x, cells_y;
-	double ambient;				/* degrees Celsius */
-	double cooling;				/* W/(m2 K), both faces */
+	double ambient; /* degrees Celsius */
+	double cooling; /* W/(m2 K), both faces */
 	struct edge edges[SIDE_MAX];
 	struct material materials[PLATE_MATERIALS_MAX];
 	int material_count;
@@ -80,8 +80,8 @@ struct plate {
 	struct source sources[PLATE_SOURCES_MAX];
 	int source_count;
 	long steps;
-	double timestep;		/* ms; 0: the program chooses */
-	int timestep_line;		/* where the file says so */
+	double timestep;   /* ms; 0: the program chooses */
+	int timestep_line; /* where the file says so */
 };
 
 extern const char *const side_names[SIDE_MAX];

@@ -12,21 +12,26 @@
 #include <string.h>
 
 static const struct halo_ops *const way_ops[WAY_MAX] = {
-	[WAY_MPI] = &halo_mpi, [WAY_XPMEM] = &halo_xpmem,
+	[WAY_MPI] = &halo_mpi,
+	[WAY_XPMEM] = &halo_xpmem,
 };
 
 static const char *const check_names[CHECK_MAX] = {
-	[CHECK_IDENTICAL] = "identical", [CHECK_REPEATS] = "repeats",
-	[CHECK_FINITE] = "finite", [CHECK_UNPINNED] = "unpinned",
+	[CHECK_IDENTICAL] = "identical",
+	[CHECK_REPEATS] = "repeats",
+	[CHECK_FINITE] = "finite",
+	[CHECK_UNPINNED] = "unpinned",
 };
 
 static const char *const verdict_names[] = {
-	[VERDICT_NOT_DONE] = "not done", [VERDICT_HELD] = "held",
+	[VERDICT_NOT_DONE] = "not done",
+	[VERDICT_HELD] = "held",
 	[VERDICT_BROKEN] = "broken",
 };
 
 static const char *const verdict_marks[] = {
-	[VERDICT_NOT_DONE] = " -- ", [VERDICT_HELD] = " ok ",
+	[VERDICT_NOT_DONE] = " -- ",
+	[VERDICT_HELD] = " ok ",
 	[VERDICT_BROKEN] = "FAIL",
 };
 
@@ -89,9 +94,10 @@ static void check_identical(struct report *report)
 		first++;
 	x = (int)(first % (size_t)report->plate->cells_x);
 	y = (int)(first / (size_t)report->plate->cells_x);
-	conclude(report, CHECK_IDENTICAL, VERDICT_BROKEN,
-		 "the ways differ, first in cell (%d, %d) of rank %d: %.17g by mpi, %.17g by xpmem",
-		 x, y, tiling_owner(report->tiling, x, y), a[first], b[first]);
+	conclude(
+		report, CHECK_IDENTICAL, VERDICT_BROKEN,
+		"the ways differ, first in cell (%d, %d) of rank %d: %.17g by mpi, %.17g by xpmem",
+		x, y, tiling_owner(report->tiling, x, y), a[first], b[first]);
 }
 
 static void check_repeats(struct report *report)
@@ -115,8 +121,8 @@ static void check_repeats(struct report *report)
 
 static void check_finite(struct report *report)
 {
-	const double *field = report->field[ran(report, WAY_XPMEM) ?
-					    WAY_XPMEM : WAY_MPI];
+	const double *field =
+		report->field[ran(report, WAY_XPMEM) ? WAY_XPMEM : WAY_MPI];
 	size_t cells = cell_count(report);
 	double sum = 0.0;
 
@@ -166,11 +172,13 @@ static void check_unpinned(struct report *report)
 			 "the module says it pinned %ld pages",
 			 last->module_pages);
 	else if (last->module_pages < 0)
-		conclude(report, CHECK_UNPINNED, VERDICT_HELD,
-			 "nothing pinned: VmPin did not grow on any rank (no /proc/xpmem/global_pages here)");
+		conclude(
+			report, CHECK_UNPINNED, VERDICT_HELD,
+			"nothing pinned: VmPin did not grow on any rank (no /proc/xpmem/global_pages here)");
 	else
-		conclude(report, CHECK_UNPINNED, VERDICT_HELD,
-			 "nothing pinned: VmPin did not grow on any rank, the module counts 0 pinned pages");
+		conclude(
+			report, CHECK_UNPINNED, VERDICT_HELD,
+			"nothing pinned: VmPin did not grow on any rank, the module counts 0 pinned pages");
 }
 
 bool report_check(struct report *report)
@@ -238,8 +246,9 @@ static void print_shares(const struct report *report, FILE *file)
 
 		snprintf(cells, sizeof(cells), "%d x %d", tile.nx, tile.ny);
 		fprintf(file, "  %4d %8d  %-12s 0x%016llx %10zu ", rank,
-			record->pid, cells, (unsigned long long)
-			record->outcome[WAY_XPMEM].setup.segid,
+			record->pid, cells,
+			(unsigned long long)record->outcome[WAY_XPMEM]
+				.setup.segid,
 			record->bytes_shared / 1024);
 		for (int reader = 0; reader < report->ranks; reader++) {
 			if (!has_attached(report, reader, rank))
@@ -263,8 +272,7 @@ enum cost {
 };
 
 /* In seconds. Set-up: the slowest rank. */
-static double cost_of(const struct report *report, enum way way,
-		      enum cost cost)
+static double cost_of(const struct report *report, enum way way, enum cost cost)
 {
 	double steps = (double)report->steps;
 	double slowest = 0.0;
@@ -283,7 +291,8 @@ static double cost_of(const struct report *report, enum way way,
 		const struct halo_setup *setup =
 			&report->records[rank].outcome[way].setup;
 		const double times[COST_MAX] = {
-			[COST_MAKE] = setup->make, [COST_GET] = setup->get,
+			[COST_MAKE] = setup->make,
+			[COST_GET] = setup->get,
 			[COST_ATTACH] = setup->attach,
 			[COST_TOUCH] = setup->touch,
 		};
@@ -329,9 +338,10 @@ static void print_costs(const struct report *report, FILE *file)
 	fprintf(file, "  halo of all ranks: %zu bytes a step\n",
 		bytes_a_step(report));
 	if (ran(report, WAY_MPI) && ran(report, WAY_XPMEM))
-		fprintf(file, "  XPMEM takes %.2f of the time of MPI messages\n",
+		fprintf(file,
+			"  XPMEM takes %.2f of the time of MPI messages\n",
 			cost_of(report, WAY_XPMEM, COST_RUN) /
-			cost_of(report, WAY_MPI, COST_RUN));
+				cost_of(report, WAY_MPI, COST_RUN));
 }
 
 void report_print(const struct report *report, FILE *file)
@@ -339,7 +349,8 @@ void report_print(const struct report *report, FILE *file)
 	const struct plate *plate = report->plate;
 
 	fprintf(file, "heat: %s (%s)\n", plate->title, report->input);
-	fprintf(file, "  %d x %d cells on %g x %g mm, %ld steps of %.4g ms, %d rank%s as %d x %d\n",
+	fprintf(file,
+		"  %d x %d cells on %g x %g mm, %ld steps of %.4g ms, %d rank%s as %d x %d\n",
 		plate->cells_x, plate->cells_y, plate->width, plate->height,
 		report->steps, report->timestep * 1e3, report->ranks,
 		report->ranks == 1 ? "" : "s", report->tiling->across,
@@ -355,7 +366,9 @@ void report_print(const struct report *report, FILE *file)
 			report->texts[check]);
 	for (int way = 0; way < WAY_MAX; way++)
 		if (ran(report, way))
-			fprintf(file, "  checksum of the result, %-13s %016" PRIx64 "\n",
+			fprintf(file,
+				"  checksum of the result, %-13s %016" PRIx64
+				"\n",
 				way_ops[way]->title, report->checksum[way]);
 }
 
@@ -380,17 +393,21 @@ static void json_rank(const struct report *report, int rank, FILE *file)
 	const struct rank_record *record = &report->records[rank];
 	const struct outcome *shared = &record->outcome[WAY_XPMEM];
 	struct tile tile = tiling_tile(report->tiling, rank);
-	const char *comma = "";
 
-	fprintf(file, "{\"kind\":\"rank\",\"rank\":%d,\"pid\":%d,\"x0\":%d,\"y0\":%d,\"nx\":%d,\"ny\":%d",
+	fprintf(file,
+		"{\"kind\":\"rank\",\"rank\":%d,\"pid\":%d,\"x0\":%d,\"y0\":%d,\"nx\":%d,\"ny\":%d",
 		rank, record->pid, tile.x0, tile.y0, tile.nx, tile.ny);
 	for (int way = 0; way < WAY_MAX; way++)
 		if (ran(report, way))
-			fprintf(file, ",\"%s_seconds\":%.9f,\"%s_halo_seconds\":%.9f",
+			fprintf(file,
+				",\"%s_seconds\":%.9f,\"%s_halo_seconds\":%.9f",
 				way_ops[way]->name, record->outcome[way].total,
 				way_ops[way]->name, record->outcome[way].halo);
 	if (ran(report, WAY_XPMEM)) {
-		fprintf(file, ",\"segid\":\"0x%llx\",\"bytes_shared\":%zu,\"bytes_attached\":%zu,\"attached_by\":[",
+		const char *comma = "";
+
+		fprintf(file,
+			",\"segid\":\"0x%llx\",\"bytes_shared\":%zu,\"bytes_attached\":%zu,\"attached_by\":[",
 			(unsigned long long)shared->setup.segid,
 			record->bytes_shared, shared->setup.bytes_attached);
 		for (int reader = 0; reader < report->ranks; reader++) {
@@ -399,7 +416,8 @@ static void json_rank(const struct report *report, int rank, FILE *file)
 			fprintf(file, "%s%d", comma, reader);
 			comma = ",";
 		}
-		fprintf(file, "],\"make_seconds\":%.9f,\"get_seconds\":%.9f,\"attach_seconds\":%.9f,\"touch_seconds\":%.9f,\"vmpin_kib_before\":%ld,\"vmpin_kib\":%ld",
+		fprintf(file,
+			"],\"make_seconds\":%.9f,\"get_seconds\":%.9f,\"attach_seconds\":%.9f,\"touch_seconds\":%.9f,\"vmpin_kib_before\":%ld,\"vmpin_kib\":%ld",
 			shared->setup.make, shared->setup.get,
 			shared->setup.attach, shared->setup.touch,
 			shared->before.process_kib, shared->during.process_kib);
@@ -416,17 +434,19 @@ void report_write_json(const struct report *report, FILE *file)
 	json_string(file, report->input);
 	fprintf(file, ",\"title\":");
 	json_string(file, plate->title);
-	fprintf(file, ",\"cells_x\":%d,\"cells_y\":%d,\"steps\":%ld,\"timestep_seconds\":%.9g,\"repeat\":%d,\"ranks\":%d,\"across\":%d,\"down\":%d,\"halo_bytes_per_step\":%zu}\n",
-		plate->cells_x, plate->cells_y, report->steps,
-		report->timestep, report->repeat, report->ranks,
-		report->tiling->across, report->tiling->down,
-		bytes_a_step(report));
+	fprintf(file,
+		",\"cells_x\":%d,\"cells_y\":%d,\"steps\":%ld,\"timestep_seconds\":%.9g,\"repeat\":%d,\"ranks\":%d,\"across\":%d,\"down\":%d,\"halo_bytes_per_step\":%zu}\n",
+		plate->cells_x, plate->cells_y, report->steps, report->timestep,
+		report->repeat, report->ranks, report->tiling->across,
+		report->tiling->down, bytes_a_step(report));
 	for (int rank = 0; rank < report->ranks; rank++)
 		json_rank(report, rank, file);
 	for (int way = 0; way < WAY_MAX; way++) {
 		if (!ran(report, way))
 			continue;
-		fprintf(file, "{\"kind\":\"way\",\"way\":\"%s\",\"seconds\":%.9f,\"step_seconds\":%.9f,\"halo_step_seconds\":%.9f,\"checksum\":\"%016" PRIx64 "\"}\n",
+		fprintf(file,
+			"{\"kind\":\"way\",\"way\":\"%s\",\"seconds\":%.9f,\"step_seconds\":%.9f,\"halo_step_seconds\":%.9f,\"checksum\":\"%016" PRIx64
+			"\"}\n",
 			way_ops[way]->name, cost_of(report, way, COST_RUN),
 			cost_of(report, way, COST_STEP),
 			cost_of(report, way, COST_HALO), report->checksum[way]);
@@ -435,15 +455,18 @@ void report_write_json(const struct report *report, FILE *file)
 		const struct outcome *outcome =
 			&report->records[0].outcome[WAY_XPMEM];
 
-		fprintf(file, "{\"kind\":\"pins\",\"module_pages\":%ld,\"node_pages_before\":%ld,\"node_pages\":%ld}\n",
+		fprintf(file,
+			"{\"kind\":\"pins\",\"module_pages\":%ld,\"node_pages_before\":%ld,\"node_pages\":%ld}\n",
 			outcome->during.module_pages,
 			outcome->before.node_pages, outcome->during.node_pages);
 	}
 	if (report->verdicts[CHECK_FINITE] == VERDICT_HELD)
-		fprintf(file, "{\"kind\":\"result\",\"coldest\":%.6f,\"hottest\":%.6f,\"mean\":%.6f}\n",
+		fprintf(file,
+			"{\"kind\":\"result\",\"coldest\":%.6f,\"hottest\":%.6f,\"mean\":%.6f}\n",
 			report->coldest, report->hottest, report->mean);
 	for (int check = 0; check < CHECK_MAX; check++) {
-		fprintf(file, "{\"kind\":\"check\",\"check\":\"%s\",\"verdict\":\"%s\",\"text\":",
+		fprintf(file,
+			"{\"kind\":\"check\",\"check\":\"%s\",\"verdict\":\"%s\",\"text\":",
 			check_names[check],
 			verdict_names[report->verdicts[check]]);
 		json_string(file, report->texts[check]);

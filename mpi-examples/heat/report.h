@@ -28,10 +28,10 @@ struct rank_record {
 };
 
 enum check {
-	CHECK_IDENTICAL,	/* both ways gave the same bits */
-	CHECK_REPEATS,		/* each repetition gave the same bits */
-	CHECK_FINITE,		/* no temperature is infinite or no number */
-	CHECK_UNPINNED,		/* no page was pinned */
+	CHECK_IDENTICAL, /* both ways gave the same bits */
+	CHECK_REPEATS,	 /* each repetition gave the same bits */
+	CHECK_FINITE,	 /* no temperature is infinite or no number */
+	CHECK_UNPINNED,	 /* no page was pinned */
 	CHECK_MAX,
 };
 
@@ -47,10 +47,10 @@ struct report {
 	const struct tiling *tiling;
 	long steps;
 	int repeat;
-	double timestep;		/* seconds */
+	double timestep; /* seconds */
 	int ranks;
-	const struct rank_record *records;	/* one a rank */
-	const double *field[WAY_MAX];	/* NULL: did not run */
+	const struct rank_record *records; /* one a rank */
+	const double *field[WAY_MAX];	   /* NULL: did not run */
 
 	/* Filled in by report_check(). */
 	enum verdict verdicts[CHECK_MAX];

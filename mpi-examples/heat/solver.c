@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TAG_FIELD	100
+#define TAG_FIELD 100
 
 struct timing {
 	double total;
@@ -42,8 +42,8 @@ static struct timing run_steps(const struct solver *solver, struct halo *halo)
 static void gather(const struct solver *solver, double *field)
 {
 	const struct grid *grid = solver->grid;
-	const double *mine = grid_field(grid, solver->steps) +
-			     grid_at(grid, 0, 0);
+	const double *mine =
+		grid_field(grid, solver->steps) + grid_at(grid, 0, 0);
 	int rank, ranks;
 
 	MPI_Comm_rank(solver->comm, &rank);
@@ -51,8 +51,8 @@ static void gather(const struct solver *solver, double *field)
 	if (rank != 0) {
 		MPI_Datatype rows;
 
-		MPI_Type_vector(grid->tile.ny, grid->tile.nx,
-				(int)grid->stride, MPI_DOUBLE, &rows);
+		MPI_Type_vector(grid->tile.ny, grid->tile.nx, (int)grid->stride,
+				MPI_DOUBLE, &rows);
 		MPI_Type_commit(&rows);
 		MPI_Send(mine, 1, rows, 0, TAG_FIELD, solver->comm);
 		MPI_Type_free(&rows);
@@ -70,9 +70,12 @@ static void gather(const struct solver *solver, double *field)
 		MPI_Type_vector(tile.ny, tile.nx, solver->plate->cells_x,
 				MPI_DOUBLE, &rows);
 		MPI_Type_commit(&rows);
-		MPI_Recv(field + (size_t)tile.y0 *
-			 (size_t)solver->plate->cells_x + tile.x0, 1, rows,
-			 other, TAG_FIELD, solver->comm, MPI_STATUS_IGNORE);
+		MPI_Recv(field +
+				 (size_t)tile.y0 *
+					 (size_t)solver->plate->cells_x +
+				 tile.x0,
+			 1, rows, other, TAG_FIELD, solver->comm,
+			 MPI_STATUS_IGNORE);
 		MPI_Type_free(&rows);
 	}
 }
@@ -82,8 +85,8 @@ static int make_room(const struct solver *solver, double **ret_field,
 		     double **ret_other)
 {
 	struct failure failure = { 0 };
-	size_t cells = (size_t)solver->plate->cells_x *
-		       (size_t)solver->plate->cells_y;
+	size_t cells =
+		(size_t)solver->plate->cells_x * (size_t)solver->plate->cells_y;
 	double *field = NULL;
 	double *other = NULL;
 	int rank, code;
@@ -92,11 +95,12 @@ static int make_room(const struct solver *solver, double **ret_field,
 	if (rank == 0) {
 		field = malloc(cells * sizeof(double));
 		other = solver->repeat > 1 ? malloc(cells * sizeof(double)) :
-			NULL;
+					     NULL;
 		if (field == NULL || (solver->repeat > 1 && other == NULL))
-			failure_set(&failure, EXIT_RUNTIME,
-				    "no memory for the whole field of %zu cells",
-				    cells);
+			failure_set(
+				&failure, EXIT_RUNTIME,
+				"no memory for the whole field of %zu cells",
+				cells);
 	}
 	code = failure_agree(solver->comm, &failure);
 	if (code != EXIT_OK) {

@@ -27,14 +27,14 @@ struct solver {
 /* What one way gave. Each rank has its own, but for what rank 0 collects. */
 struct outcome {
 	bool ran;
-	double slowest;		/* the best repetition's time, same on all */
-	double total;		/* this rank's time in that repetition */
-	double halo;		/* the part of it spent in exchange() */
+	double slowest; /* the best repetition's time, same on all */
+	double total;	/* this rank's time in that repetition */
+	double halo;	/* the part of it spent in exchange() */
 	struct halo_setup setup;
-	struct pins before;	/* before open() */
-	struct pins during;	/* all attached, all pages touched */
-	double *field;		/* rank 0: all cells, row by row; else NULL */
-	bool repeats_agree;	/* rank 0: each repetition gave that field */
+	struct pins before; /* before open() */
+	struct pins during; /* all attached, all pages touched */
+	double *field;	    /* rank 0: all cells, row by row; else NULL */
+	bool repeats_agree; /* rank 0: each repetition gave that field */
 };
 
 /*

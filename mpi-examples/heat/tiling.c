@@ -46,8 +46,10 @@ bool tiling_choose(int cells_x, int cells_y, int ranks,
 			continue;
 		best = cut;
 		*ret_tiling = (struct tiling){
-			.cells_x = cells_x, .cells_y = cells_y,
-			.across = across, .down = down,
+			.cells_x = cells_x,
+			.cells_y = cells_y,
+			.across = across,
+			.down = down,
 		};
 	}
 	return best >= 0;
@@ -68,8 +70,8 @@ struct tile tiling_tile(const struct tiling *tiling, int rank)
 	tile.neighbour[WEST] = column > 0 ? rank - 1 : -1;
 	tile.neighbour[EAST] = column + 1 < tiling->across ? rank + 1 : -1;
 	tile.neighbour[NORTH] = row > 0 ? rank - tiling->across : -1;
-	tile.neighbour[SOUTH] = row + 1 < tiling->down ?
-		rank + tiling->across : -1;
+	tile.neighbour[SOUTH] = row + 1 < tiling->down ? rank + tiling->across :
+							 -1;
 	return tile;
 }
 

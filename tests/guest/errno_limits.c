@@ -87,64 +87,16 @@ static void mappings(int unused)
 	check(try_read(end, NULL) == SIGSEGV);
 }
 
-/* Attached memory is not the process's to lock: it counts for nothing. */
-static void locked_memory(int unused)
-{
-	char *at;
-
-	(void)unused;
-	limit(RLIMIT_MEMLOCK, 16 << 20);
-	become(1000, 1000);
-	apid = get_segment(board->segid[1], XPMEM_RDWR);
-	check(mlockall(MCL_FUTURE) == 0);
-	at = attach(32 << 20, NULL);
-	if (at == (char *)-1)
-		check(errno == ENOMEM);
-	at = attach(SIZE, NULL);
-	check(at != (char *)-1);
-	check(try_read(at, NULL) == 0);
-	check(xpmem_release(apid) == 0);
-}
-
-/* vm.mmap_min_addr: what one may not map is EACCES, as all that one may not */
-static void low_address(int unused)
-{
-	(void)unused;
-	become(1000, 1000);
-	apid = get_segment(board->segid[1], XPMEM_RDWR);
-	if (mmap((void *)PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
-	    MAP_FAILED)
-		return;
-	check(attach(PAGE, (void *)PAGE) == (void *)-1);
-	check(errno == EACCES || errno == EINVAL || errno == ENOMEM);
-}
-
-static void owner(int unused)
-{
-	(void)unused;
-	become(1000, 1000);
-	board->segid[1] = make_segment(map_anon(32 << 20), 32 << 20);
-	reach(1);
-	await(2);
-}
-
 int main(void)
 {
 	char *memory;
-	pid_t pid;
 
 	test_begin(120);
 	memory = map_anon(SIZE);
 	fill(memory, SIZE, 1);
 	board->segid[0] = make_segment(memory, SIZE);
-	pid = spawn(owner, 0);
-	await(1);
 	join(spawn(no_descriptors, 0));
 	join(spawn(address_space, 0));
 	join(spawn(mappings, 0));
-	join(spawn(locked_memory, 0));
-	join(spawn(low_address, 0));
-	reach(2);
-	join(pid);
 	return 0;
 }

@@ -38,6 +38,7 @@ static void attacher(int unused)
 		check(memory[i] == 0 && neighbour[i] == 0);
 	for (size_t i = 0; i < PAGES / 2; i++)
 		memory[i * PAGE] = 42;
+	check_zero_page();
 	/* The kernel's own stores take the same way. */
 	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	check(read(fd, (char *)memory + PAGES / 2 * PAGE, PAGE) == PAGE);

@@ -26,7 +26,7 @@
 #include <xpmem.h>
 #include <xpmem_ext.h>
 
-#define ATTACHMENTS_MAX	16
+#define ATTACHMENTS_MAX 16
 
 static struct {
 	void *at;

@@ -29,14 +29,16 @@ strike() {
 	# The scratch folder is in no other's command line, and the command
 	# lines of timeout and mpirun begin with other words.
 	running="^[^ ]*heat[^ ]* --only .*$SCRATCH/struck"
+	rm -f "$SCRATCH/struck"
 	ranks 4 --only xpmem --steps 10000000 --patience 5 \
 		--report "$SCRATCH/struck" "$PLATE" &
 	job=$!
-	for _ in $(seq 60); do
+	# It opens its report when MPI is up and the plate is read.
+	for _ in $(seq 90); do
+		[ ! -e "$SCRATCH/struck" ] || break
 		sleep 1
-		[ "$(pgrep -c -f "$running")" -lt 4 ] || break
 	done
-	sleep 3
+	sleep 5
 	kill "-$1" "$(pgrep -n -f "$running")"
 	wait $job
 	GOT=$?
@@ -51,7 +53,8 @@ strike() {
 
 strike KILL
 strike STOP
-grep -q 'waited 5 s for rank' "$SCRATCH/err" || wrong "SIGSTOP: no message"
+[ "$(grep -c 'waited 5 s for rank' "$SCRATCH/err")" = 1 ] ||
+	wrong "SIGSTOP: not one message"
 
 # Nothing of all that stays: the module is in use by nobody.
 if [ -r /sys/module/xpmem/refcnt ]; then

@@ -9,20 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GOOD_HEAD							\
-	"format heat-1\n"						\
-	"title \"T\"\n"							\
-	"plate 10 5 1\n"						\
-	"cells 20 10\n"							\
+#define GOOD_HEAD         \
+	"format heat-1\n" \
+	"title \"T\"\n"   \
+	"plate 10 5 1\n"  \
+	"cells 20 10\n"   \
 	"ambient 20\n"
-#define GOOD_MATERIALS							\
-	"material a 1 2 3\n"						\
-	"material b 4 5 6\n"						\
+#define GOOD_MATERIALS       \
+	"material a 1 2 3\n" \
+	"material b 4 5 6\n" \
 	"background a\n"
-#define GOOD_TAIL							\
-	"steps 7\n"							\
+#define GOOD_TAIL   \
+	"steps 7\n" \
 	"timestep auto\n"
-#define GOOD	GOOD_HEAD GOOD_MATERIALS GOOD_TAIL	/* lines 1 to 10 */
+#define GOOD GOOD_HEAD GOOD_MATERIALS GOOD_TAIL /* lines 1 to 10 */
 
 static int read_bytes(const char *text, size_t size, struct plate *plate,
 		      char *error, size_t error_size)
@@ -44,8 +44,8 @@ static int read_bytes(const char *text, size_t size, struct plate *plate,
 static void read_good(const char *text, struct plate *plate)
 {
 	char error[256] = "";
-	int result = read_bytes(text, strlen(text), plate, error,
-				sizeof(error));
+	int result =
+		read_bytes(text, strlen(text), plate, error, sizeof(error));
 
 	ck_assert_msg(result == 0, "refused: %s", error);
 }
@@ -55,7 +55,8 @@ static void expect_error(const char *text, size_t size, const char *expected)
 	static struct plate plate;
 	char error[256] = "";
 
-	ck_assert_msg(read_bytes(text, size, &plate, error, sizeof(error)) == -1,
+	ck_assert_msg(read_bytes(text, size, &plate, error, sizeof(error)) ==
+			      -1,
 		      "not refused: %s", expected);
 	ck_assert_msg(strncmp(error, expected, strlen(expected)) == 0,
 		      "said \"%s\" instead of \"%s\"", error, expected);
@@ -71,7 +72,8 @@ START_TEST(a_good_file_is_understood)
 		  "edge south fixed 35\nedge west insulated\n"
 		  "material a 1 2 3\nmaterial b 4 5 6\nbackground b\n"
 		  "patch a 0 0 10 5\npatch b 1 2 3 0.5\n"
-		  "source -2 9.5 4.5 0.5 0.5\nsteps 7\ntimestep 0.25", &plate);
+		  "source -2 9.5 4.5 0.5 0.5\nsteps 7\ntimestep 0.25",
+		  &plate);
 	ck_assert_str_eq(plate.title, "# no comment, 2 words");
 	ck_assert_double_eq(plate.width, 10);
 	ck_assert_double_eq(plate.height, 5);
@@ -128,7 +130,8 @@ START_TEST(adjacent_rectangles_fit)
 			 "format heat-1\ntitle \"T\"\nplate 3 3 1\n"
 			 "cells 30 1\nambient 20\nmaterial a 1 2 3\n"
 			 "background a\npatch a 0 0 %.1f 3\n"
-			 "patch a %.1f 0 %.1f 3\n" GOOD_TAIL, x, x, 3 - x);
+			 "patch a %.1f 0 %.1f 3\n" GOOD_TAIL,
+			 x, x, 3 - x);
 		read_good(text, &plate);
 		ck_assert_int_eq(plate.patches[0].area.x_end,
 				 plate.patches[1].area.x0);
@@ -142,8 +145,8 @@ struct bad {
 	const char *error;
 };
 
-#define A10	"aaaaaaaaaa"
-#define A40	A10 A10 A10 A10
+#define A10 "aaaaaaaaaa"
+#define A40 A10 A10 A10 A10
 
 static const struct bad bad[] = {
 	/* nothing there */
@@ -151,7 +154,8 @@ static const struct bad bad[] = {
 	{ "# only this", "f: \"format\" is missing" },
 	{ "format heat-1\n", "f: \"title\" is missing" },
 	{ GOOD_HEAD GOOD_MATERIALS "steps 7\n", "f: \"timestep\" is missing" },
-	{ GOOD_HEAD GOOD_MATERIALS "timestep auto\n", "f: \"steps\" is missing" },
+	{ GOOD_HEAD GOOD_MATERIALS "timestep auto\n",
+	  "f: \"steps\" is missing" },
 	{ GOOD_HEAD "material a 1 2 3\n" GOOD_TAIL,
 	  "f: \"background\" is missing" },
 	/* statements */

@@ -69,7 +69,10 @@ END_TEST
 START_TEST(neighbours_are_mutual_and_match)
 {
 	static const enum side opposite[SIDE_MAX] = {
-		[WEST] = EAST, [EAST] = WEST, [NORTH] = SOUTH, [SOUTH] = NORTH,
+		[WEST] = EAST,
+		[EAST] = WEST,
+		[NORTH] = SOUTH,
+		[SOUTH] = NORTH,
 	};
 	struct tiling tiling;
 
@@ -86,8 +89,8 @@ START_TEST(neighbours_are_mutual_and_match)
 					continue;
 				ck_assert_int_lt(other, ranks);
 				back = tiling_tile(&tiling, other);
-				ck_assert_int_eq(
-					back.neighbour[opposite[side]], rank);
+				ck_assert_int_eq(back.neighbour[opposite[side]],
+						 rank);
 				if (side <= EAST)
 					ck_assert_int_eq(back.ny, tile.ny);
 				else
@@ -108,23 +111,17 @@ END_TEST
 
 struct choice {
 	int cells_x, cells_y, ranks;
-	int across, down;		/* 0: impossible */
+	int across, down; /* 0: impossible */
 };
 
 static const struct choice choices[] = {
-	{ 192, 144, 1, 1, 1 },
-	{ 192, 144, 2, 2, 1 },		/* cut the long side */
-	{ 144, 192, 2, 1, 2 },
-	{ 100, 100, 2, 2, 1 },		/* equal: the wider one */
-	{ 192, 144, 4, 2, 2 },
-	{ 192, 144, 3, 3, 1 },
-	{ 192, 144, 6, 3, 2 },
-	{ 1000, 2, 4, 4, 1 },
-	{ 3, 2, 6, 3, 2 },
-	{ 1, 5, 5, 1, 5 },
-	{ 1, 1, 2, 0, 0 },
-	{ 3, 2, 7, 0, 0 },
-	{ 4, 4, 5, 0, 0 },		/* enough cells, but 5 is prime */
+	{ 192, 144, 1, 1, 1 }, { 192, 144, 2, 2, 1 }, /* cut the long side */
+	{ 144, 192, 2, 1, 2 }, { 100, 100, 2, 2, 1 }, /* equal: the wider one */
+	{ 192, 144, 4, 2, 2 }, { 192, 144, 3, 3, 1 },
+	{ 192, 144, 6, 3, 2 }, { 1000, 2, 4, 4, 1 },
+	{ 3, 2, 6, 3, 2 },     { 1, 5, 5, 1, 5 },
+	{ 1, 1, 2, 0, 0 },     { 3, 2, 7, 0, 0 },
+	{ 4, 4, 5, 0, 0 }, /* enough cells, but 5 is prime */
 	{ 4, 4, 17, 0, 0 },
 };
 
