@@ -58,11 +58,13 @@ bootstrap_give_up() {
 	exit 2
 }
 
-# apt as root. Its machine-readable progress is among its output, because sudo
-# passes no other descriptor on.
+# apt as root: machine-readable progress on standard output, all else on standard
+# error. The shell in between makes descriptor 3, which sudo would not pass on;
+# with the progress on descriptor 1 packages' scripts get errors when they write.
 bootstrap_apt() {
-	local -a command=(env DEBIAN_FRONTEND=noninteractive apt-get -y -qq
-		-o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 -o APT::Status-Fd=1)
+	local -a command=(sh -c 'exec "$@" 3>&1 >&2' sh
+		env DEBIAN_FRONTEND=noninteractive apt-get -y -qq
+		-o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0 -o APT::Status-Fd=3)
 	((EUID == 0)) || command=(sudo "${command[@]}")
 	"${command[@]}" "$@" </dev/null
 }
@@ -86,8 +88,8 @@ bootstrap_progress() {
 bootstrap_install() {
 	local log=$1
 	shift
-	bootstrap_apt install --no-install-recommends "$@" 2>&1 |
-		tee -a -- "$log" | bootstrap_progress
+	bootstrap_apt install --no-install-recommends "$@" 2>>"$log" |
+		bootstrap_progress
 	((PIPESTATUS[0] == 0))
 }
 
@@ -126,14 +128,14 @@ bootstrap_packages() {
 	log=$(mktemp "${TMPDIR:-/tmp}/bootstrap.XXXXXX")
 	if ! bootstrap_lists_ready "${missing[@]}"; then
 		bootstrap_note "apt-get update"
-		bootstrap_apt update >>"$log" 2>&1
+		bootstrap_apt update >/dev/null 2>>"$log"
 	fi
 	# The lists may be older than the archive: once more with new ones.
 	if ! bootstrap_install "$log" "${missing[@]}"; then
 		bootstrap_note "failed; trying again with new package lists"
-		if ! bootstrap_apt update >>"$log" 2>&1 ||
+		if ! bootstrap_apt update >/dev/null 2>>"$log" ||
 			! bootstrap_install "$log" "${missing[@]}"; then
-			grep -v '^..*status:' -- "$log" | tail -n 15 >&2
+			tail -n 15 -- "$log" >&2
 			rm -f -- "$log"
 			mapfile -t missing < <(bootstrap_missing "$file")
 			bootstrap_give_up "apt failed, its last lines are above." "${missing[@]}"

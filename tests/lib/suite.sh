@@ -4,8 +4,8 @@
 # The tests by name, how each kind is run, and the count. To be sourced by
 # ./run-tests, in the top directory, after prepare.sh.
 #
-# Names: unit.* are ctest tests on this machine; vm.* test the guest harness;
-# guest.* are programs of tests/guest; mpi.* runs of the example; guest.log is
+# Names: unit.* are ctest tests on this machine; vm.selftest tests the guest
+# harness, as far as it goes without a guest; guest.* are programs of tests/guest; mpi.* runs of the example; guest.log is
 # the verdict on the guest's kernel log.
 
 SUITE_PASSED=0 SUITE_FAILED=0 SUITE_SKIPPED=0 SUITE_PATTERNS=()
@@ -42,6 +42,18 @@ suite_end() {
 
 suite_unit_names() {
 	ctest --test-dir build/debug -N | sed -n 's/^ *Test *#[0-9]*: *//p'
+}
+
+suite_vm_names() {
+	printf 'vm.selftest\n'
+}
+
+suite_run_vm() {
+	local start=$SECONDS word=ok
+	suite_wants vm.selftest || return 0
+	tests/vm/selftest --quick >build/log/vm-selftest.log 2>&1 || word=not-ok
+	[[ $word == ok ]] || grep '^not ok' build/log/vm-selftest.log | sed 's/^/       /'
+	suite_result $word vm.selftest $((SECONDS - start))
 }
 
 suite_guest_names() {
