@@ -91,8 +91,7 @@ static int attachment_mmap(struct file *file, struct vm_area_struct *vma)
 	struct xpm_attachment *attachment;
 	bool dead;
 
-	if (vma->vm_pgoff < xpm_segment_first(segment) ||
-	    vma->vm_pgoff > xpm_segment_last(segment) ||
+	if (vma->vm_pgoff > xpm_segment_last(segment) ||
 	    vma_pages(vma) > xpm_segment_last(segment) - vma->vm_pgoff + 1)
 		return -EINVAL;
 
@@ -176,7 +175,7 @@ long xpm_attachment_attach(struct xpm_process *process, struct xpmem_ioc_attach 
 	segment = permit->segment;
 
 	ret = -ENOENT;
-	if (READ_ONCE(segment->dead))
+	if (xpm_segment_is_dead(segment))
 		goto out_permit;
 	ret = -EINVAL;
 	if (end > segment->end - segment->start)
@@ -188,12 +187,19 @@ long xpm_attachment_attach(struct xpm_process *process, struct xpmem_ioc_attach 
 		goto out_permit;
 	prot = permit->writable ? PROT_READ | PROT_WRITE : PROT_READ;
 	addr = vm_mmap(file, req->vaddr, length, prot,
-		       MAP_SHARED | (req->vaddr ? MAP_FIXED : 0), segment->start + req->offset);
+		       MAP_SHARED | (req->vaddr ? MAP_FIXED : 0), req->offset);
 	fput(file);
-	ret = 0;
-	if (IS_ERR_VALUE(addr))
-		ret = addr;
-	else
+	switch ((long)addr) {
+	case -EPERM:		/* a hint below vm.mmap_min_addr */
+		ret = -EACCES;
+		break;
+	case -EAGAIN:		/* mlockall(MCL_FUTURE), at its limit */
+		ret = -ENOMEM;
+		break;
+	default:
+		ret = IS_ERR_VALUE(addr) ? addr : 0;
+	}
+	if (!ret)
 		req->vaddr = addr;
 
 out_permit:
@@ -283,7 +289,7 @@ long xpm_attachment_detach(struct xpm_process *process, struct xpmem_ioc_detach 
 
 bool xpm_attachment_unmap_all(struct xpm_permit *permit)
 {
-	struct mm_struct *mm = permit->process->mn.mm;
+	struct mm_struct *mm = permit->process->mm;
 	struct xpm_attachment *attachment;
 	bool here = current->mm == mm;
 	bool all = true;

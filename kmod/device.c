@@ -12,6 +12,7 @@
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/uaccess.h>
 
 #include "attachment.h"
@@ -166,7 +167,8 @@ static const struct request_type request_types[] = {
 
 static long handle_request(struct xpm_process *process, unsigned int nr, void __user *arg)
 {
-	const struct request_type *type = &request_types[nr];
+	const struct request_type *type =
+		&request_types[array_index_nospec(nr, ARRAY_SIZE(request_types))];
 	union request req = {};
 	u32 size;
 	long ret;
@@ -177,6 +179,9 @@ static long handle_request(struct xpm_process *process, unsigned int nr, void __
 		return -EFAULT;
 	if (size < type->min_size)
 		return -EINVAL;
+	/* Longer than any structure will be: not worth looking whether it is zero */
+	if (size > PAGE_SIZE)
+		return -E2BIG;
 	ret = copy_struct_from_user(&req, type->size, arg, size);
 	if (ret)
 		return ret;

@@ -52,7 +52,7 @@
 #include "permit.h"
 #include "segment.h"
 
-/* Owner pages of one leaf that are handled together, and the one that must be */
+/* Pages of one leaf that are handled together, and the one that must be */
 struct window {
 	unsigned long address;	/* where the attacher maps the target */
 	unsigned long first;
@@ -258,13 +258,13 @@ static int refresh(struct xpm_segment *segment, const struct window *w)
 	struct xpm_leaf *leaf;
 	int err;
 
-	vma = vma_lookup(segment->mm, w->target << PAGE_SHIFT);
+	vma = vma_lookup(segment->mm, xpm_segment_address(segment, w->target));
 	if (!vma || !vma_can_share(vma))
 		return -EFAULT;
-	first = max(w->first, vma->vm_start >> PAGE_SHIFT);
-	last = min(w->last, (vma->vm_end >> PAGE_SHIFT) - 1);
-	range.start = first << PAGE_SHIFT;
-	range.end = (last + 1) << PAGE_SHIFT;
+	range.start = max(xpm_segment_address(segment, w->first), vma->vm_start);
+	range.end = min(xpm_segment_address(segment, w->last + 1), vma->vm_end);
+	first = xpm_segment_index(segment, range.start);
+	last = xpm_segment_index(segment, range.end - 1);
 	range.notifier_seq = mmu_interval_read_begin(&segment->notifier);
 	err = hmm_range_fault(&range);
 	if (err)
@@ -305,7 +305,7 @@ static int refresh(struct xpm_segment *segment, const struct window *w)
 static int populate(struct xpm_segment *segment, const struct window *w, bool *unlocked)
 {
 	unsigned int flags = FAULT_FLAG_REMOTE | (w->write ? FAULT_FLAG_WRITE : 0);
-	unsigned long addr = w->target << PAGE_SHIFT;
+	unsigned long addr = xpm_segment_address(segment, w->target);
 	struct vm_area_struct *vma = vma_lookup(segment->mm, addr);
 
 	if (!vma || !vma_can_share(vma))
@@ -491,6 +491,8 @@ long xpm_fault_prefault(struct xpmem_ioc_prefault *req)
 	end &= PAGE_MASK;
 
 	while (addr < end) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
 		done = prefault_window(addr, end, req->flags & XPMEM_PREFAULT_WRITE);
 		if (done < 0)
 			break;

@@ -137,8 +137,8 @@ static bool invalidate(struct mmu_interval_notifier *notifier,
 		       const struct mmu_notifier_range *range, unsigned long seq)
 {
 	struct xpm_segment *segment = container_of(notifier, struct xpm_segment, notifier);
-	unsigned long first = max(range->start, segment->start) >> PAGE_SHIFT;
-	unsigned long last = (min(range->end, segment->end) - 1) >> PAGE_SHIFT;
+	unsigned long first = xpm_segment_index(segment, max(range->start, segment->start));
+	unsigned long last = xpm_segment_index(segment, min(range->end, segment->end) - 1);
 
 	if (mmu_notifier_range_blockable(range))
 		return invalidate_block(segment, first, last, seq);
@@ -162,14 +162,13 @@ void xpm_notifier_remove(struct xpm_segment *segment)
 
 void xpm_notifier_zap_all(struct xpm_segment *segment)
 {
-	unmap_mapping_pages(&segment->mapping, xpm_segment_first(segment),
-			    xpm_segment_last(segment) - xpm_segment_first(segment) + 1, true);
+	unmap_mapping_pages(&segment->mapping, 0, xpm_segment_last(segment) + 1, true);
 }
 
 void xpm_notifier_kill(struct xpm_segment *segment)
 {
 	struct xpm_rmap *rmap = &segment->rmap;
-	unsigned long from = xpm_segment_first(segment);
+	unsigned long from = 0;
 	bool external = false;
 
 	spin_lock(&rmap->lock);
@@ -180,7 +179,7 @@ void xpm_notifier_kill(struct xpm_segment *segment)
 
 	if (external)
 		xpm_notifier_zap_all(segment);
-	forget(segment, xpm_segment_first(segment), xpm_segment_last(segment));
+	forget(segment, 0, xpm_segment_last(segment));
 	xpm_notifier_remove(segment);
 }
 

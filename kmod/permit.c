@@ -99,6 +99,9 @@ long xpm_permit_get(struct xpm_process *process, struct xpmem_ioc_get *req)
 	segment = xpm_segment_find(req->segid);
 	if (IS_ERR(segment))
 		return PTR_ERR(segment);
+	err = -ENOENT;
+	if (xpm_segment_is_dead(segment))
+		goto err_segment;
 	err = -EACCES;
 	if (!xpm_segment_permits(segment, writable))
 		goto err_segment;

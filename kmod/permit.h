@@ -18,7 +18,7 @@ struct xpm_permit {
 	struct rhash_head node;
 	struct kref ref;
 	struct list_head link;		/* in process->permits, under its lock */
-	struct xpm_process *process;	/* to compare with; not dereferenced */
+	struct xpm_process *process;	/* good until the permit is killed */
 	struct xpm_segment *segment;	/* held */
 	bool writable;
 

@@ -33,6 +33,8 @@ static void process_free(struct kref *ref)
 	WARN_ON(!list_empty(&process->segments) || !list_empty(&process->permits));
 	mutex_destroy(&process->lock);
 	mutex_destroy(&process->unmap_lock);
+	/* Not the notifier's reference: a queued teardown outlives that. */
+	mmdrop(process->mm);
 	kfree(process);
 }
 
@@ -41,8 +43,13 @@ static void process_put(struct xpm_process *process)
 	kref_put(&process->ref, process_free);
 }
 
-/* Takes everything the process has; runs any number of times, also at once. */
-static void process_teardown(struct xpm_process *process)
+/*
+ * Takes everything the process has, @closing when a file of it is closed: only
+ * if that was the last.  Under one hold of the lock, so that what a thread makes
+ * that opens the device again just then is not taken.  Runs any number of times,
+ * also at once.
+ */
+static void process_teardown(struct xpm_process *process, bool closing)
 {
 	struct xpm_segment *segment, *next_segment;
 	struct xpm_permit *permit, *next_permit;
@@ -50,6 +57,10 @@ static void process_teardown(struct xpm_process *process)
 	LIST_HEAD(permits);
 
 	mutex_lock(&process->lock);
+	if (closing && --process->files) {
+		mutex_unlock(&process->lock);
+		return;
+	}
 	list_splice_init(&process->segments, &segments);
 	list_splice_init(&process->permits, &permits);
 	mutex_unlock(&process->lock);
@@ -70,7 +81,7 @@ static void teardown_work(struct work_struct *work)
 {
 	struct xpm_process *process = container_of(work, struct xpm_process, teardown);
 
-	process_teardown(process);
+	process_teardown(process, false);
 	process_put(process);
 }
 
@@ -81,6 +92,8 @@ static struct mmu_notifier *process_alloc(struct mm_struct *mm)
 	if (!process)
 		return ERR_PTR(-ENOMEM);
 	kref_init(&process->ref);
+	process->mm = mm;
+	mmgrab(mm);
 	INIT_WORK(&process->teardown, teardown_work);
 	mutex_init(&process->unmap_lock);
 	mutex_init(&process->lock);
@@ -130,14 +143,7 @@ struct xpm_process *xpm_process_open(void)
 
 void xpm_process_close(struct xpm_process *process)
 {
-	bool last;
-
-	mutex_lock(&process->lock);
-	last = --process->files == 0;
-	mutex_unlock(&process->lock);
-
-	if (last)
-		process_teardown(process);
+	process_teardown(process, true);
 	mmu_notifier_put(&process->mn);
 }
 

@@ -11,7 +11,8 @@
 #include <linux/workqueue.h>
 
 struct xpm_process {
-	struct mmu_notifier mn;		/* one an mm; mn.mm names the process */
+	struct mmu_notifier mn;		/* one an mm */
+	struct mm_struct *mm;		/* mm_count held; names the process */
 	struct kref ref;		/* the notifier's, and a queued teardown's */
 	struct work_struct teardown;
 
@@ -31,7 +32,7 @@ void xpm_process_close(struct xpm_process *process);
 
 static inline bool xpm_process_is_current(struct xpm_process *process)
 {
-	return current->mm == process->mn.mm;
+	return current->mm == process->mm;
 }
 
 #endif /* XPM_PROCESS_H */

@@ -2,8 +2,8 @@
 /*
  * The module's own reverse map: what a segment knows of the owner's pages.
  *
- * One map a segment, indexed by owner page (owner address / PAGE_SIZE).  For
- * each page it holds a page frame number and three marks:
+ * One map a segment, indexed by page of the segment.  For each page it holds a
+ * page frame number and three marks:
  *
  *  VALID     the owner maps this frame at this address now, and nothing is
  *            taking it away.  Only a VALID page may be inserted into an

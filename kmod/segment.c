@@ -65,6 +65,11 @@ void xpm_segment_put(struct xpm_segment *segment)
 	kref_put(&segment->ref, segment_free);
 }
 
+bool xpm_segment_is_dead(struct xpm_segment *segment)
+{
+	return READ_ONCE(segment->dead) || !atomic_read(&segment->mm->mm_users);
+}
+
 struct xpm_segment *xpm_segment_find(s64 id)
 {
 	struct xpm_segment *segment;
@@ -136,11 +141,11 @@ long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req)
 	segment->mapping.a_ops = &no_aops;
 	lockdep_set_class(&segment->mapping.i_mmap_rwsem, &i_mmap_key);
 
-	err = xpm_notifier_insert(segment, process->mn.mm);
+	err = xpm_notifier_insert(segment, process->mm);
 	if (err)
 		goto err_alloc;
 	segment->cred = get_current_cred();
-	segment->mm = process->mn.mm;
+	segment->mm = process->mm;
 	mmgrab(segment->mm);
 
 	/*

@@ -27,8 +27,8 @@ struct xpm_segment {
 
 	struct mmu_interval_notifier notifier;
 	/*
-	 * Every attachment is a mapping of this, page offset = owner address /
-	 * PAGE_SIZE: its i_mmap tree answers who maps an owner address.
+	 * Every attachment is a mapping of this, page offset = page of the
+	 * segment: its i_mmap tree answers who maps an owner address.
 	 */
 	struct address_space mapping;
 	struct xpm_rmap rmap;
@@ -47,6 +47,12 @@ long xpm_segment_remove(struct xpm_process *process, struct xpmem_ioc_id *req);
 struct xpm_segment *xpm_segment_find(s64 id);
 void xpm_segment_put(struct xpm_segment *segment);
 
+/*
+ * Whether its owner took it away or is gone.  The second is seen here before the
+ * teardown has come to it.  False may be over at once; faults look again.
+ */
+bool xpm_segment_is_dead(struct xpm_segment *segment);
+
 static inline void xpm_segment_hold(struct xpm_segment *segment)
 {
 	kref_get(&segment->ref);
@@ -62,15 +68,24 @@ bool xpm_segment_permits(struct xpm_segment *segment, bool write);
  */
 void xpm_segment_kill(struct xpm_segment *segment);
 
-/* Owner pages of the segment */
-static inline unsigned long xpm_segment_first(struct xpm_segment *segment)
-{
-	return segment->start >> PAGE_SHIFT;
-}
-
+/*
+ * Pages are counted from the segment's start, in the rmap and as page offsets of
+ * attachments, whose /proc/<pid>/maps thus tells nothing of the owner's addresses.
+ */
 static inline unsigned long xpm_segment_last(struct xpm_segment *segment)
 {
-	return (segment->end - 1) >> PAGE_SHIFT;
+	return ((segment->end - segment->start) >> PAGE_SHIFT) - 1;
+}
+
+static inline unsigned long xpm_segment_address(struct xpm_segment *segment, unsigned long index)
+{
+	return segment->start + (index << PAGE_SHIFT);
+}
+
+/* The page of an address in [start, end) */
+static inline unsigned long xpm_segment_index(struct xpm_segment *segment, unsigned long addr)
+{
+	return (addr - segment->start) >> PAGE_SHIFT;
 }
 
 #endif /* XPM_SEGMENT_H */

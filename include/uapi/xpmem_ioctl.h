@@ -8,7 +8,8 @@
  *  - a caller older than the module passes a smaller size; the module takes
  *    the members it was not given as zero and writes back no more than size;
  *  - a caller newer than the module passes a larger size; the module accepts
- *    it when every byte it does not know is zero, else the call is E2BIG;
+ *    it when every byte it does not know is zero and the size is at most a
+ *    page, else the call is E2BIG;
  *  - a size below that of the first version of the structure is EINVAL.
  *
  * Flag bits and reserved members that the module does not know must be zero,
@@ -24,8 +25,8 @@
  * Each errno has one meaning in all calls:
  *
  *  E2BIG       the structure is larger than known and not zero past that
- *  EACCES      the caller may not: another process's object, or the segment's
- *              permissions refuse
+ *  EACCES      the caller may not: another process's object, the segment's
+ *              permissions refuse, or (ATTACH) a hint below vm.mmap_min_addr
  *  EFAULT      the structure itself, or for PREFAULT the owner's memory, can't
  *              be accessed
  *  EINTR       a fatal signal ended a wait

@@ -93,6 +93,7 @@ static struct {
 	char text[120];
 	size_t length;
 } watched[SIDE_MAX];
+static struct grid_head *own_head;
 static struct sigaction old_sigbus;
 
 static struct halo_shared *to_shared(struct halo *halo)
@@ -102,8 +103,10 @@ static struct halo_shared *to_shared(struct halo *halo)
 
 /*
  * An access to an attachment that faulted can't go on and there is nothing to
- * repair: write the text made beforehand and leave; mpirun ends the other
- * ranks. Any other SIGBUS is not ours, and comes again with the old action.
+ * repair: write the text made beforehand. mpirun, which saw the neighbour die,
+ * ends the rest; to leave at once would take this rank's memory from its own
+ * neighbours, and they would blame it. Any other SIGBUS is not ours, and comes
+ * again with the old action.
  */
 static void on_sigbus(int number, siginfo_t *info, void *context)
 {
@@ -115,9 +118,12 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
 
 		if (at < watched[i].begin || at >= watched[i].end)
 			continue;
+		atomic_store_explicit(&own_head->gave_up, 1,
+				      memory_order_relaxed);
 		written = write(STDERR_FILENO, watched[i].text,
 				watched[i].length);
 		(void)written;
+		sleep(ABORT_TAKES);
 		_exit(EXIT_RUNTIME);
 	}
 	sigaction(number, &old_sigbus, NULL);
@@ -136,7 +142,7 @@ static void watch_neighbour(const struct halo_shared *s, enum side side,
 	watched[side].begin = block;
 }
 
-static void catch_sigbus(void)
+static void catch_sigbus(const struct grid *grid)
 {
 	struct sigaction action = {
 		.sa_sigaction = on_sigbus,
@@ -144,6 +150,7 @@ static void catch_sigbus(void)
 	};
 
 	memset(watched, 0, sizeof(watched));
+	own_head = grid_head(grid);
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGBUS, &action, &old_sigbus);
 }
@@ -343,7 +350,7 @@ static int shared_open(MPI_Comm comm, struct grid *grid, double patience,
 
 	MPI_Allgather(&mine, (int)sizeof(mine), MPI_BYTE, invitations,
 		      (int)sizeof(mine), MPI_BYTE, comm);
-	catch_sigbus();
+	catch_sigbus(grid);
 	for (enum side side = 0; side < SIDE_MAX; side++) {
 		int other = s->neighbour[side].rank;
 

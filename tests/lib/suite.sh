@@ -5,8 +5,8 @@
 # ./run-tests, in the top directory, after prepare.sh.
 #
 # Names: unit.* are ctest tests on this machine; vm.selftest tests the guest
-# harness, as far as it goes without a guest; guest.* are programs of tests/guest; mpi.* runs of the example; guest.log is
-# the verdict on the guest's kernel log.
+# harness, as far as it goes without a guest; guest.* are programs of tests/guest;
+# mpi.* are runs of the example; guest.log is the verdict on the kernel log.
 
 SUITE_PASSED=0 SUITE_FAILED=0 SUITE_SKIPPED=0 SUITE_PATTERNS=()
 
