@@ -171,6 +171,31 @@ static void refused(int nr, char *arg, int wanted)
 	undo(nr, before, false);
 }
 
+/* Members that the module does not know: fine when zero, and left alone */
+static void larger_size(int nr, char *buffer, uint32_t larger)
+{
+	uint32_t size = requests[nr].size;
+	char *arg = prepare(nr, buffer);
+
+	*(uint32_t *)(void *)arg = larger;
+	memset(arg + size, 0, larger - size);
+	arg[larger] = 1;
+	works(nr, arg);
+	for (uint32_t i = size; i < larger; i++)
+		check(!arg[i]);
+
+	arg = prepare(nr, buffer);
+	*(uint32_t *)(void *)arg = larger;
+	arg[larger - 1] = 1;
+	refused(nr, arg, E2BIG);
+	arg[larger - 1] = 0;
+	prepare(nr, buffer);
+	*(uint32_t *)(void *)arg = larger;
+	arg[size] = (char)0x80;
+	refused(nr, arg, E2BIG);
+	memset(arg + size, 0, larger - size);
+}
+
 static void sizes(int nr, char *buffer)
 {
 	uint32_t size = requests[nr].size;
@@ -185,31 +210,18 @@ static void sizes(int nr, char *buffer)
 	/* so that it ends where nothing follows */
 	works(nr, prepare(nr, edge - PAGE - size));
 
-	for (uint32_t larger = size + 1; larger <= 2 * PAGE; larger += larger < 80 ? 1 : 997) {
-		arg = prepare(nr, buffer);
-		*(uint32_t *)(void *)arg = larger;
-		memset(arg + size, 0, larger - size);
-		arg[larger] = 1;
-		works(nr, arg);
-		for (uint32_t i = size; i < larger; i++)
-			check(!arg[i]);
+	for (uint32_t larger = size + 1; larger < 80; larger++)
+		larger_size(nr, buffer, larger);
+	for (uint32_t larger = PAGE - 2; larger <= PAGE; larger++)
+		larger_size(nr, buffer, larger);
+	/* Beyond a page: refused, whatever it holds and wherever it ends */
+	for (int i = 0; i < 3; i++) {
+		static const uint32_t beyond[] = { PAGE + 1, 2 * PAGE, UINT32_MAX };
 
 		arg = prepare(nr, buffer);
-		*(uint32_t *)(void *)arg = larger;
-		arg[larger - 1] = 1;
+		*(uint32_t *)(void *)arg = beyond[i];
 		refused(nr, arg, E2BIG);
-		arg[larger - 1] = 0;
-		prepare(nr, buffer);
-		*(uint32_t *)(void *)arg = larger;
-		arg[size] = (char)0x80;
-		refused(nr, arg, E2BIG);
-		memset(arg + size, 0, larger - size);
 	}
-	/* Absurd: refused, whether by what it holds or by where it ends */
-	arg = prepare(nr, buffer);
-	*(uint32_t *)(void *)arg = UINT32_MAX;
-	check(request(nr, arg) == -1 && (errno == EFAULT || errno == E2BIG));
-	undo(nr, arg, false);
 }
 
 static void flags(int nr, char *buffer)
@@ -247,9 +259,10 @@ static void pointers(int nr)
 	/* a valid one that claims to go on where nothing is */
 	memset(edge - 2 * PAGE, 0, 2 * PAGE);
 	prepare(nr, edge - PAGE);
-	*(uint32_t *)(void *)(edge - PAGE) = PAGE + 1;
+	memmove(edge - PAGE + 1024, edge - PAGE, size);
+	*(uint32_t *)(void *)(edge - PAGE + 1024) = PAGE - 1023;
 	memset(edge - 64, 0, 64);
-	refused(nr, edge - PAGE, EFAULT);
+	refused(nr, edge - PAGE + 1024, EFAULT);
 }
 
 static void query(char *buffer)

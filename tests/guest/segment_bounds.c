@@ -37,18 +37,19 @@ static void no_secret(const char *addr, size_t size)
 	}
 }
 
-static void remap(xpmem_apid_t apid, const char *memory)
+/* @base: page offsets are tried around it; 0 is the segment's first page */
+static void remap(xpmem_apid_t apid, uintptr_t base)
 {
 	for (long page = -5; page < (long)(SIZE / PAGE) + 5; page++) {
 		for (long pages = 1; pages < 4; pages++) {
-			uintptr_t pgoff = (uintptr_t)memory / PAGE + page;
+			uintptr_t pgoff = base + (uintptr_t)page;
 			char *at = attach_at(apid, 0, SIZE);
 			long ret;
 
 			check(try_read(at, NULL) == 0);
 			ret = syscall(SYS_remap_file_pages, at, pages * PAGE, 0, pgoff, 0);
 			no_secret(at, SIZE);
-			if (ret == 0 && (page < 0 || (page + pages) * PAGE > SIZE))
+			if (ret == 0 && (base || page < 0 || (page + pages) * PAGE > SIZE))
 				fail("pages %ld + %ld of the segment's %lu are mapped", page, pages,
 				     SIZE / PAGE);
 			check(xpmem_detach(at + SIZE - PAGE) == 0);
@@ -85,7 +86,9 @@ static void attacher(int unused)
 	no_secret(at, SIZE);
 	check(xpmem_detach(at) == 0);
 	grow(apid);
-	remap(apid, memory);
+	remap(apid, 0);
+	/* as if they counted from address 0 */
+	remap(apid, (uintptr_t)memory / PAGE);
 	check(xpmem_release(apid) == 0);
 }
 

@@ -10,8 +10,8 @@
 
 SUITE_PASSED=0 SUITE_FAILED=0 SUITE_SKIPPED=0 SUITE_PATTERNS=()
 
-# How many ranks the example is run with in the guest
-SUITE_MPI_RANKS=(2 4)
+# What the example is run with in the guest: so many ranks; ranks that die and hang
+SUITE_MPI=(2 4 faults)
 
 suite_begin() { SUITE_PATTERNS=("$@"); }
 
@@ -64,7 +64,7 @@ suite_guest_names() {
 }
 
 suite_mpi_names() {
-	printf 'mpi.heat-%d\n' "${SUITE_MPI_RANKS[@]}"
+	printf 'mpi.heat-%s\n' "${SUITE_MPI[@]}"
 }
 
 # The names of stdin that are wanted
@@ -97,10 +97,10 @@ suite_run_unit() {
 # suite_run_guest RELEASE MODULES
 suite_run_guest() {
 	local release=$1 modules=$2 status=0 word name seconds ended='' start=$SECONDS
-	local -a programs ranks
+	local -a programs mpi
 	mapfile -t programs < <(suite_guest_names | suite_select | sed 's/^guest\.//')
-	mapfile -t ranks < <(suite_mpi_names | suite_select | sed 's/^mpi\.heat-//')
-	((${#programs[@]} + ${#ranks[@]})) || return 0
+	mapfile -t mpi < <(suite_mpi_names | suite_select | sed 's/^mpi\.heat-//')
+	((${#programs[@]} + ${#mpi[@]})) || return 0
 	rm -f build/log/guest-status
 	while read -r word name seconds; do
 		case $word in
@@ -112,7 +112,7 @@ suite_run_guest() {
 		tests/vm/vm run --kernel "$release" --cpus 2 --mem 2560 --zram 512 --disk 256 \
 			--hugepages 64 --append secretmem.enable=1 --timeout 2400 \
 			--log build/log/guest-console.log -- \
-			tests/guest/in-guest "$modules" build/release "${programs[*]}" "${ranks[*]}"
+			tests/guest/in-guest "$modules" build/release "${programs[*]}" "${mpi[*]}"
 		echo $? >build/log/guest-status
 	)
 	read -r status <build/log/guest-status
