@@ -223,6 +223,9 @@ static int device_open(struct inode *inode, struct file *file)
 {
 	struct xpm_process *process = xpm_process_open();
 
+	/* Any signal interrupts mm_take_all_locks(): the system call begins anew. */
+	if (process == ERR_PTR(-EINTR))
+		return -ERESTARTSYS;
 	if (IS_ERR(process))
 		return PTR_ERR(process);
 	file->private_data = process;

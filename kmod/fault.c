@@ -16,9 +16,11 @@
  * tries insert; then refresh and insert, if the owner's lock is free; and at
  * last drops the attacher's lock, does all three with the owner's held, the
  * attacher's being the one that is tried now, and has the access repeated.  With
- * the owner's lock held, most of what could take the page away again has to
- * wait, so that an owner that changes its address space all the time slows its
- * attachers down and does not starve them.
+ * the owner's lock held, what takes it for writing (munmap, mprotect, fork) can't
+ * take the page away again before it is mapped.  What does not (MADV_DONTNEED,
+ * copy on write, reclaim) can, and a fault waits while any of it is under way in
+ * the segment's range: an owner that does this all the time from many threads
+ * slows its attachers down.
  *
  * The two mmap_locks are never waited for at once: two processes that attach
  * each other would deadlock.  mm_users of the owner is dropped by
@@ -39,6 +41,8 @@
  */
 #include "fault.h"
 
+#include <linux/backing-dev.h>
+#include <linux/file.h>
 #include <linux/hmm.h>
 #include <linux/magic.h>
 #include <linux/mm.h>
@@ -85,7 +89,7 @@ static struct window window_around(struct vm_area_struct *vma, unsigned long tar
 static bool vma_can_share(struct vm_area_struct *vma)
 {
 	/* Device memory has no pages to follow; attachments are not attached. */
-	if (vma->vm_flags & (VM_IO | VM_PFNMAP))
+	if (vma->vm_flags & (VM_IO | VM_PFNMAP | XPM_VM_SHADOW_STACK))
 		return false;
 	/* memfd_secret: not even the kernel may look at it. */
 	if (vma->vm_file && file_inode(vma->vm_file)->i_sb->s_magic == SECRETMEM_MAGIC)
@@ -117,9 +121,12 @@ static int insert_pte(pte_t *ptep, unsigned long addr, void *data)
 	if (!(in->valid & (1ULL << i)))
 		return 0;
 	if (!pte_none(old)) {
+		/* A marker of the VM's, put there behind our back: no page here. */
+		if (!pte_present(old))
+			return -EFAULT;
 		/* The invariant: what is there is what the owner maps. */
-		if (WARN_ON_ONCE(!pte_present(old) || pte_pfn(old) != in->pfn[i]))
-			return 0;
+		if (WARN_ON_ONCE(pte_pfn(old) != in->pfn[i]))
+			return -EFAULT;
 		if (pte_write(old) || !writable)
 			return 0;
 	}
@@ -131,15 +138,30 @@ static int insert_pte(pte_t *ptep, unsigned long addr, void *data)
 	return 0;
 }
 
-/* See "Dirty" at the top.  The pages are VALID: they stay while the lock is held. */
-static void dirty_pages(const unsigned long *pfn, u64 writable)
+/*
+ * See "Dirty" at the top.  The pages are VALID: they stay while the lock is held.
+ *
+ * Returns those that are dirty now.  A clean page of a file that is written back
+ * is not: its file system is just about to make it dirty for the owner's own
+ * store (the VM maps it writable first), and must do so itself, which may sleep.
+ */
+static u64 dirty_pages(const unsigned long *pfn, u64 writable)
 {
-	for (; writable; writable &= writable - 1) {
-		struct folio *folio = page_folio(pfn_to_page(pfn[__ffs64(writable)]));
+	u64 dirty = 0, left;
 
-		if (!folio_test_dirty(folio))
+	for (left = writable; left; left &= left - 1) {
+		struct folio *folio = page_folio(pfn_to_page(pfn[__ffs64(left)]));
+		struct address_space *mapping;
+
+		if (!folio_test_dirty(folio)) {
+			mapping = folio_test_anon(folio) ? NULL : folio_mapping(folio);
+			if (mapping && mapping_can_writeback(mapping))
+				continue;
 			folio_mark_dirty(folio);
+		}
+		dirty |= left & -left;
 	}
+	return dirty;
 }
 
 /* Bits set from @from on */
@@ -152,7 +174,8 @@ static unsigned long contiguous(u64 mask, unsigned int from)
 /*
  * Maps what is VALID of the window.  0: the target is mapped with the rights
  * asked for; -EAGAIN: it is not VALID with these; -ENOENT: segment or permit
- * are dead; -ENOMEM.  The attacher's mmap_lock is held.
+ * are dead; -EFAULT: the attacher's entry is taken; -ENOMEM.  The attacher's
+ * mmap_lock is held.
  */
 static int insert(struct vm_area_struct *vma, struct window *w)
 {
@@ -190,8 +213,10 @@ static int insert(struct vm_area_struct *vma, struct window *w)
 		goto out;
 
 	in.valid = leaf->valid & xpm_leaf_mask(w->first, w->last);
-	in.writable = vma->vm_flags & VM_WRITE ? in.valid & leaf->writable : 0;
-	dirty_pages(leaf->pfn, in.writable);
+	if (vma->vm_flags & VM_WRITE)
+		in.writable = dirty_pages(leaf->pfn, in.valid & leaf->writable);
+	if (w->write && !(in.writable & xpm_leaf_bit(w->target)))
+		goto out;
 	xpm_leaf_map_external(leaf, in.valid);
 
 	shift = w->first & (XPM_LEAF_PAGES - 1);
@@ -300,7 +325,7 @@ static int refresh(struct xpm_segment *segment, const struct window *w)
 /*
  * Has the VM fault the target into the owner, whose lock is held; with
  * @unlocked it may be dropped meanwhile.  -EFAULT: the owner has nothing there,
- * or may not access it so itself; -EHWPOISON; -ENOMEM; -EINTR: killed.
+ * or may not access it so itself, or it is poisoned; -ENOMEM; -EINTR: killed.
  */
 static int populate(struct xpm_segment *segment, const struct window *w, bool *unlocked)
 {
@@ -362,14 +387,7 @@ static int bring_in(struct xpm_segment *segment, struct window *w, struct mm_str
 
 static vm_fault_t fault_error(int err)
 {
-	switch (err) {
-	case -ENOMEM:
-		return VM_FAULT_OOM;
-	case -EHWPOISON:
-		return VM_FAULT_HWPOISON;
-	default:
-		return VM_FAULT_SIGBUS;
-	}
+	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
 }
 
 /* Insert, and refresh where that needs no waiting for the owner's lock */
@@ -397,6 +415,7 @@ vm_fault_t xpm_fault(struct vm_fault *vmf)
 	/* The caller of ->pfn_mkwrite passes on nothing but errors and NOPAGE. */
 	vm_fault_t again = VM_FAULT_RETRY |
 			   (vmf->flags & FAULT_FLAG_MKWRITE ? VM_FAULT_NOPAGE : 0);
+	struct file *file;
 	int err;
 
 	err = insert_or_refresh(vma, &w);
@@ -406,7 +425,12 @@ vm_fault_t xpm_fault(struct vm_fault *vmf)
 		return fault_error(err);
 
 	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY)) {
-		/* A private futex on an attachment; its caller repeats. */
+		/*
+		 * A private futex on an attachment.  Its caller repeats without
+		 * looking at signals.
+		 */
+		if (fatal_signal_pending(current) || current->flags & PF_EXITING)
+			return VM_FAULT_SIGBUS;
 		err = lock_owner(segment, mm);
 		if (!err) {
 			err = populate(segment, &w, NULL);
@@ -417,11 +441,14 @@ vm_fault_t xpm_fault(struct vm_fault *vmf)
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return again;
 
-	/* From the unlock on the vma may be gone; the segment must not be. */
-	xpm_segment_hold(segment);
+	/*
+	 * From the unlock on the vma may be gone, its file closed and the module
+	 * without other users: the file keeps the segment and this code.
+	 */
+	file = get_file(vma->vm_file);
 	mmap_read_unlock(mm);
 	err = bring_in(segment, &w, mm);
-	xpm_segment_put(segment);
+	fput(file);
 	if (!err || err == -EINTR)
 		return again;
 	/* Errors are returned with the lock held, and the vma not looked at. */
@@ -441,6 +468,7 @@ static long prefault_window(unsigned long addr, unsigned long end, bool write)
 	struct mm_struct *mm = current->mm;
 	struct xpm_segment *segment;
 	struct vm_area_struct *vma;
+	struct file *file;
 	struct window w;
 	int err;
 
@@ -463,10 +491,10 @@ static long prefault_window(unsigned long addr, unsigned long end, bool write)
 		goto out;
 
 	segment = attachment->permit->segment;
-	xpm_segment_hold(segment);
+	file = get_file(vma->vm_file);	/* keeps the segment */
 	mmap_read_unlock(mm);
 	err = bring_in(segment, &w, mm);
-	xpm_segment_put(segment);
+	fput(file);
 	return err;
 
 out:
@@ -500,7 +528,5 @@ long xpm_fault_prefault(struct xpmem_ioc_prefault *req)
 		req->out_length = min_t(u64, addr - req->vaddr, req->length);
 		cond_resched();
 	}
-	if (done == -EHWPOISON)
-		return -EFAULT;
 	return min(done, 0L);
 }

@@ -109,9 +109,10 @@ err_rmap:
 }
 
 /*
- * Open files and mappings hold the module, so nobody calls in any more; what is
- * due are frees: of processes (waited for in xpm_process_exit), and by RCU of
- * segments and permits, which needs no code of this module.
+ * Open files, mappings and faults under way hold the module by a file, so nobody
+ * calls in any more; what is due are frees: of processes (waited for in
+ * xpm_process_exit), and by RCU of segments and permits, which needs no code of
+ * this module.
  */
 static void __exit xpm_exit(void)
 {

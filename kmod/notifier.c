@@ -33,8 +33,11 @@
  *
  * Step 2 runs on a workqueue while the callback waits for its completion.  The
  * callback may be inside the i_mmap_rwsem of any file and inside the
- * invalidation of one mm, and starts the invalidation of others; both are the
- * same lock classes, although never the same locks.  The work holds none.
+ * invalidation of one mm, and starts the invalidation of others: the same
+ * classes of locks, not the same locks.  The work holds none.  What the callback
+ * waits for is in truth the segment's i_mmap_rwsem, and no checker sees that;
+ * who holds it, maps or unmaps an attachment and needs nothing of the owner.
+ * The exception is mm_take_all_locks(), see process.c.
  */
 #include "notifier.h"
 
@@ -73,7 +76,12 @@ static void zap_and_wait(struct xpm_segment *segment, unsigned long first, unsig
 		.last = last,
 	};
 
-	/* EXTERNAL outlives the mappings; who is gone need not be emptied. */
+	/*
+	 * EXTERNAL outlives the mappings; who is gone need not be emptied.  Safe
+	 * without the lock: a mapping is in the tree before it has entries, a
+	 * split puts the new half in before it changes the old one, and a mapping
+	 * leaves the tree after its entries and their TLBs were flushed.
+	 */
 	if (!mapping_mapped(&segment->mapping))
 		return;
 	INIT_WORK_ONSTACK(&zap.work, zap_work);
@@ -172,7 +180,7 @@ void xpm_notifier_kill(struct xpm_segment *segment)
 	bool external = false;
 
 	spin_lock(&rmap->lock);
-	segment->dead = true;
+	WRITE_ONCE(segment->dead, true);
 	while (xpm_rmap_revoke(rmap, &from, xpm_segment_last(segment), &external))
 		cond_resched_lock(&rmap->lock);
 	spin_unlock(&rmap->lock);
@@ -186,7 +194,7 @@ void xpm_notifier_kill(struct xpm_segment *segment)
 int xpm_notifier_init(void)
 {
 	/* Reclaim waits for it: it needs its own rescuer. */
-	zap_wq = alloc_workqueue("xpmem_zap", WQ_UNBOUND | WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
+	zap_wq = alloc_workqueue("xpmem_zap", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	return zap_wq ? 0 : -ENOMEM;
 }
 

@@ -47,6 +47,8 @@ static void permit_free(struct kref *ref)
 	struct xpm_permit *permit = container_of(ref, struct xpm_permit, ref);
 
 	WARN_ON(!list_empty(&permit->attachments) || permit->file);
+	if (permit->leftover)
+		xpm_process_leftover_gone(permit->process);
 	xpm_segment_put(permit->segment);
 	kfree_rcu(permit, rcu);		/* xpm_permit_find() may look at it */
 }
@@ -191,7 +193,7 @@ void xpm_permit_kill(struct xpm_permit *permit)
 	rhashtable_remove_fast(&table, &permit->node, table_params);
 
 	spin_lock(&permit->lock);
-	permit->dead = true;
+	WRITE_ONCE(permit->dead, true);
 	file = permit->file;
 	permit->file = NULL;
 	spin_unlock(&permit->lock);
@@ -204,6 +206,8 @@ void xpm_permit_kill(struct xpm_permit *permit)
 		spin_lock(&segment->rmap.lock);
 		spin_unlock(&segment->rmap.lock);
 		xpm_notifier_zap_all(segment);
+		permit->leftover = true;
+		xpm_process_leftover(permit->process);
 	}
 	if (file)
 		fput(file);

@@ -18,9 +18,10 @@ struct xpm_permit {
 	struct rhash_head node;
 	struct kref ref;
 	struct list_head link;		/* in process->permits, under its lock */
-	struct xpm_process *process;	/* good until the permit is killed */
+	struct xpm_process *process;	/* good until killed; longer if leftover */
 	struct xpm_segment *segment;	/* held */
 	bool writable;
+	bool leftover;			/* dead, and counted by the process */
 
 	spinlock_t lock;		/* all below */
 	bool dead;			/* also read under segment->rmap.lock */

@@ -15,6 +15,14 @@
  * the segments' interval notifiers have been told of the release just before
  * and emptied the attachers' page tables, and that no fault can refill them as
  * mm_users is zero.
+ *
+ * Registering a notifier takes every i_mmap_rwsem of the mm's files in the order
+ * of addresses (mm_take_all_locks).  An invalidation that waits for a zap holds
+ * the i_mmap_rwsem of the owner's file and waits for the segment's.  So a process
+ * that has both mapped could close a circle, and must never register while it
+ * has attachments: both kinds of notifier are registered when the device is
+ * opened, and where attachments outlive the last close (somebody else closed the
+ * last file), the registration is kept until they are gone.
  */
 #include "process.h"
 
@@ -26,6 +34,9 @@
 
 static struct workqueue_struct *teardown_wq;
 
+/* Processes that are not freed; the module stays until there is none. */
+static atomic_t nr_processes = ATOMIC_INIT(0);
+
 static void process_free(struct kref *ref)
 {
 	struct xpm_process *process = container_of(ref, struct xpm_process, ref);
@@ -36,6 +47,8 @@ static void process_free(struct kref *ref)
 	/* Not the notifier's reference: a queued teardown outlives that. */
 	mmdrop(process->mm);
 	kfree(process);
+	if (atomic_dec_and_test(&nr_processes))
+		wake_up_var(&nr_processes);
 }
 
 static void process_put(struct xpm_process *process)
@@ -61,6 +74,7 @@ static void process_teardown(struct xpm_process *process, bool closing)
 		mutex_unlock(&process->lock);
 		return;
 	}
+	process->nr_segments = 0;
 	list_splice_init(&process->segments, &segments);
 	list_splice_init(&process->permits, &permits);
 	mutex_unlock(&process->lock);
@@ -97,8 +111,10 @@ static struct mmu_notifier *process_alloc(struct mm_struct *mm)
 	INIT_WORK(&process->teardown, teardown_work);
 	mutex_init(&process->unmap_lock);
 	mutex_init(&process->lock);
+	spin_lock_init(&process->leftover_lock);
 	INIT_LIST_HEAD(&process->segments);
 	INIT_LIST_HEAD(&process->permits);
+	atomic_inc(&nr_processes);
 	return &process->mn;
 }
 
@@ -123,10 +139,33 @@ static const struct mmu_notifier_ops process_mn_ops = {
 	.free_notifier = process_unregistered,
 };
 
+static bool first_notifier_invalidate(struct mmu_interval_notifier *notifier,
+				      const struct mmu_notifier_range *range, unsigned long seq)
+{
+	/* Nobody reads by it; the core wants the sequence set. */
+	mmu_interval_set_seq(notifier, seq);
+	return true;
+}
+
+/* Has the mm registered for interval notifiers, which it then is for good. */
+static int register_interval_notifiers(struct mm_struct *mm)
+{
+	static const struct mmu_interval_notifier_ops ops = {
+		.invalidate = first_notifier_invalidate,
+	};
+	struct mmu_interval_notifier first;
+	int err = mmu_interval_notifier_insert(&first, mm, 0, PAGE_SIZE, &ops);
+
+	if (!err)
+		mmu_interval_notifier_remove(&first);
+	return err;
+}
+
 struct xpm_process *xpm_process_open(void)
 {
 	struct xpm_process *process;
 	struct mmu_notifier *mn;
+	int err = 0;
 
 	if (!current->mm)
 		return ERR_PTR(-EINVAL);
@@ -136,15 +175,50 @@ struct xpm_process *xpm_process_open(void)
 	process = container_of(mn, struct xpm_process, mn);
 
 	mutex_lock(&process->lock);
-	process->files++;
+	if (!process->ready)
+		err = register_interval_notifiers(process->mm);
+	if (!err) {
+		process->ready = true;
+		process->files++;
+	}
 	mutex_unlock(&process->lock);
+	if (err) {
+		mmu_notifier_put(mn);
+		return ERR_PTR(err);
+	}
 	return process;
 }
 
 void xpm_process_close(struct xpm_process *process)
 {
+	bool keep;
+
 	process_teardown(process, true);
-	mmu_notifier_put(&process->mn);
+	spin_lock(&process->leftover_lock);
+	keep = process->leftovers && !process->kept;
+	process->kept |= keep;
+	spin_unlock(&process->leftover_lock);
+	if (!keep)
+		mmu_notifier_put(&process->mn);
+}
+
+void xpm_process_leftover(struct xpm_process *process)
+{
+	spin_lock(&process->leftover_lock);
+	process->leftovers++;
+	spin_unlock(&process->leftover_lock);
+}
+
+void xpm_process_leftover_gone(struct xpm_process *process)
+{
+	bool put = false;
+
+	spin_lock(&process->leftover_lock);
+	if (!--process->leftovers)
+		swap(put, process->kept);
+	spin_unlock(&process->leftover_lock);
+	if (put)
+		mmu_notifier_put(&process->mn);
 }
 
 int xpm_process_init(void)
@@ -155,7 +229,11 @@ int xpm_process_init(void)
 
 void xpm_process_exit(void)
 {
-	/* Every process is closed; wait for those whose free is still due. */
+	/*
+	 * Every process is closed; wait for the frees that are due, which SRCU
+	 * calls at its own time (mmu_notifier_synchronize() waits for readers).
+	 */
+	wait_var_event(&nr_processes, !atomic_read(&nr_processes));
 	mmu_notifier_synchronize();
 	destroy_workqueue(teardown_wq);
 }

@@ -19,9 +19,21 @@ struct xpm_process {
 	struct mutex unmap_lock;	/* attachment.c: one thread unmaps at a time */
 	struct mutex lock;		/* all below */
 	unsigned int files;		/* open device files */
+	unsigned int nr_segments;	/* in the list */
+	bool ready;			/* see process.c: no more mm_take_all_locks() */
 	struct list_head segments;	/* xpm_segment.link */
 	struct list_head permits;	/* xpm_permit.link */
+
+	spinlock_t leftover_lock;	/* both below */
+	unsigned int leftovers;		/* dead permits that still have mappings */
+	bool kept;			/* the notifier, for their sake */
 };
+
+/*
+ * Each segment of a process costs every invalidation of the process, reclaim's
+ * too, a call; an MPI rank makes less than ten.
+ */
+#define XPM_MAX_SEGMENTS	1024
 
 int xpm_process_init(void);
 void xpm_process_exit(void);
@@ -29,6 +41,10 @@ void xpm_process_exit(void);
 /* For open and release of the device; current is the process that opens. */
 struct xpm_process *xpm_process_open(void);
 void xpm_process_close(struct xpm_process *process);
+
+/* A permit was killed and has mappings in use; and at last it has none. */
+void xpm_process_leftover(struct xpm_process *process);
+void xpm_process_leftover_gone(struct xpm_process *process);
 
 static inline bool xpm_process_is_current(struct xpm_process *process)
 {

@@ -31,8 +31,8 @@ static struct rhashtable table;
 
 /*
  * The zap of an attacher runs inside an invalidation that may hold the
- * i_mmap_rwsem of the file behind the owner's memory.  The two never nest the
- * other way round, so they are two classes.
+ * i_mmap_rwsem of the file behind the owner's memory: two classes.  Who nests
+ * them the other way round is mm_take_all_locks() alone; see process.c.
  */
 static struct lock_class_key i_mmap_key;
 
@@ -153,11 +153,15 @@ long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req)
 	 * owner may remove the segment by it.
 	 */
 	mutex_lock(&process->lock);
+	err = -ENOSPC;
+	if (process->nr_segments >= XPM_MAX_SEGMENTS)
+		goto err_lock;
 	err = segment_publish(segment);
 	if (err)
 		goto err_lock;
 	req->out_segid = segment->id;
 	list_add_tail(&segment->link, &process->segments);
+	process->nr_segments++;
 	mutex_unlock(&process->lock);
 	return 0;
 
@@ -190,6 +194,7 @@ long xpm_segment_remove(struct xpm_process *process, struct xpmem_ioc_id *req)
 	mutex_lock(&process->lock);
 	found = !list_empty(&segment->link);
 	list_del_init(&segment->link);
+	process->nr_segments -= found;
 	mutex_unlock(&process->lock);
 	if (found)
 		xpm_segment_kill(segment);

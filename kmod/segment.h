@@ -53,11 +53,6 @@ void xpm_segment_put(struct xpm_segment *segment);
  */
 bool xpm_segment_is_dead(struct xpm_segment *segment);
 
-static inline void xpm_segment_hold(struct xpm_segment *segment)
-{
-	kref_get(&segment->ref);
-}
-
 /* Whether current may get it for reading, or (@write) reading and writing */
 bool xpm_segment_permits(struct xpm_segment *segment, bool write);
 

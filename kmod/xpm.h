@@ -18,13 +18,17 @@
  * Lock order, outermost first; each line says where the nesting happens.
  *
  * process->lock			(lists; nothing is held when it is taken)
+ *   mmap_lock of the caller, write	(process.c: register_interval_notifiers;
+ *     every i_mmap_rwsem of the caller	mm_take_all_locks)
  *
  * process->unmap_lock			(attachment.c: unmap)
  *   mmap_lock of the caller
  *
  * mmap_lock of the caller, read or write
  *   permit->lock			(attachment.c: open and close of a mapping)
- *   mmap_lock of the owner, trylock	(fault.c: xpm_refresh)
+ *   mmap_lock of the owner, trylock	(fault.c: lock_owner; and the reverse in
+ *					try_insert)
+ *   i_mmap_rwsem of the segment	(the VM: mapping, splitting, unmapping)
  *   invalidate_range_start map		(fault.c: mmu_interval_read_begin)
  *   segment->rmap.lock			(fault.c: store, insert)
  *     xarray lock of the rmap		(rmap.c)
@@ -43,7 +47,8 @@
  *
  * Two rules that no lock can express:
  *  - two mmap_locks are never waited for at once (trylock, or drop the first);
- *  - nothing is allocated under rmap.lock; page tables and leaves exist before.
+ *  - nothing that may sleep or reclaim is allocated under rmap.lock; page tables
+ *    and leaves exist before.
  */
 #ifndef XPM_H
 #define XPM_H

@@ -34,6 +34,7 @@
  *  ENOENT      no such segment or permit, or the segment was removed, or its
  *              owner is gone
  *  ENOMEM      out of memory, or (ATTACH) out of address space
+ *  ENOSPC      (MAKE) the process has 1024 segments
  *  ENOTTY      no such request
  *  EOPNOTSUPP  an unknown flag or reserved member is not zero
  *  2004        XPMEM_ERRNO_NOPROC: the descriptor is another process's

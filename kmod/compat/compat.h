@@ -18,8 +18,23 @@
 #if !IS_ENABLED(CONFIG_MMU_NOTIFIER)
 #error "xpmem needs a kernel with CONFIG_MMU_NOTIFIER"
 #endif
-#ifndef CONFIG_64BIT
-#error "xpmem needs a 64-bit kernel: whole-address-space segments and 53-bit ids"
+/*
+ * What is not tested is refused.  A port has to look at insert_pte() of fault.c:
+ * where stale read-only TLB entries are not dropped by the fault itself (arm64),
+ * making an entry writable in place takes a flush.
+ */
+#ifndef CONFIG_X86_64
+#error "xpmem is for x86-64 kernels"
+#endif
+
+/*
+ * 6.6: shadow stacks.  The owner can't store to them, although their entries
+ * look writable.
+ */
+#ifdef VM_SHADOW_STACK
+#define XPM_VM_SHADOW_STACK VM_SHADOW_STACK
+#else
+#define XPM_VM_SHADOW_STACK 0UL
 #endif
 
 /* 6.3: vm_flags became read-only, vm_flags_set() and vm_flags_clear() came */
@@ -32,6 +47,5 @@ static inline void xpm_vma_set_flags(struct vm_area_struct *vma, unsigned long s
 	vma->vm_flags = (vma->vm_flags & ~clear) | set;
 #endif
 }
-
 
 #endif /* XPM_COMPAT_H */
