@@ -26,6 +26,7 @@
  *  ENOENT      there is no such segment or permit, or the segment was removed,
  *              or its owner is gone, or the module is not loaded
  *  ENOMEM      out of memory, or out of address space
+ *  ENOSPC      the process has as many segments as it may, 1024
  *  ENOTTY      the loaded module is not of this project
  *
  * Not every call gives every one of them; each call's comment lists its own.
@@ -119,7 +120,7 @@ int xpmem_version(void);
  *
  * EINVAL: @vaddr or @size is not a page multiple, @size is 0, the range ends
  * past the last address, @permit_type is not XPMEM_PERMIT_MODE, or
- * @permit_value is not within 0777.
+ * @permit_value is not within 0777.  ENOSPC: the process has 1024 segments.
  *
  * The segment lasts until xpmem_remove, exec or exit of this process.  A child
  * does not inherit it: it goes on showing the parent's memory.
@@ -187,8 +188,8 @@ int xpmem_release(xpmem_apid_t apid);
  *
  * Returns the attachment's address, or (void *)-1.
  *
- * EACCES: another process got the permit, for instance the parent.  EINVAL:
- * @addr.offset or @vaddr is not page aligned, @addr.offset is negative, @size
+ * EACCES: another process got the permit, for instance the parent; or @vaddr is
+ * below vm.mmap_min_addr.  EINVAL: @addr.offset or @vaddr is not page aligned, @addr.offset is negative, @size
  * is 0, or the range ends past the segment's end.  ENOENT: no such permit, or
  * the segment was removed, or its owner is gone.  ENOMEM: also when the process
  * has as many mappings as vm.max_map_count allows.
