@@ -17,11 +17,16 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "access.h"
 #include "compat/compat.h"
 #include "fault.h"
+#include "owner.h"
 #include "permit.h"
 #include "process.h"
 #include "segment.h"
+#include "stats.h"
+#include "trace.h"
+#include "user.h"
 
 static const struct vm_operations_struct attachment_vm_ops;
 
@@ -34,8 +39,20 @@ static void attachment_put(struct xpm_attachment *attachment)
 {
 	if (!refcount_dec_and_test(&attachment->ref))
 		return;
+	atomic_dec(&attachment->permit->segment->attachments);
 	xpm_permit_put(attachment->permit);
+	xpm_user_uncharge(attachment->user, XPM_RESOURCE_ATTACHMENT);
+	xpm_stats_add(XPM_STAT_ATTACHMENTS, -1);
 	kfree(attachment);
+}
+
+/* Off the permit's list, if it is on it; the permit's lock is held. */
+static void unlist(struct xpm_attachment *attachment)
+{
+	if (list_empty(&attachment->link))
+		return;
+	list_del_init(&attachment->link);
+	attachment->permit->nr_attachments--;
 }
 
 /* A vma was split, or is being moved: the new one counts too. */
@@ -51,9 +68,11 @@ static void vma_close(struct vm_area_struct *vma)
 {
 	struct xpm_attachment *attachment = vma->vm_private_data;
 
+	trace_xpmem_detach(attachment->permit->id.value, vma->vm_start,
+			   vma->vm_pgoff << PAGE_SHIFT, vma->vm_end - vma->vm_start);
 	if (atomic_dec_and_test(&attachment->vmas)) {
 		spin_lock(&attachment->permit->lock);
-		list_del_init(&attachment->link);
+		unlist(attachment);
 		spin_unlock(&attachment->permit->lock);
 	}
 	attachment_put(attachment);
@@ -77,6 +96,7 @@ static const struct vm_operations_struct attachment_vm_ops = {
 	 * itself, also one of the zero page.
 	 */
 	.pfn_mkwrite = xpm_fault,
+	.access = xpm_access,
 };
 
 /*
@@ -89,15 +109,22 @@ static int attachment_mmap(struct file *file, struct vm_area_struct *vma)
 	struct xpm_permit *permit = file->private_data;
 	struct xpm_segment *segment = permit->segment;
 	struct xpm_attachment *attachment;
+	struct xpm_user *user;
 	bool dead;
 
 	if (vma->vm_pgoff > xpm_segment_last(segment) ||
 	    vma_pages(vma) > xpm_segment_last(segment) - vma->vm_pgoff + 1)
 		return -EINVAL;
 
+	user = xpm_user_charge(XPM_RESOURCE_ATTACHMENT);
+	if (IS_ERR(user))
+		return PTR_ERR(user);
 	attachment = kzalloc(sizeof(*attachment), GFP_KERNEL_ACCOUNT);
-	if (!attachment)
+	if (!attachment) {
+		xpm_user_uncharge(user, XPM_RESOURCE_ATTACHMENT);
 		return -ENOMEM;
+	}
+	attachment->user = user;
 	refcount_set(&attachment->ref, 1);
 	atomic_set(&attachment->vmas, 1);
 	attachment->addr = vma->vm_start;
@@ -107,14 +134,22 @@ static int attachment_mmap(struct file *file, struct vm_area_struct *vma)
 	/* Release kills the permit, then unmaps what is on the list. */
 	spin_lock(&permit->lock);
 	dead = permit->dead;
-	if (!dead)
+	if (!dead) {
 		list_add(&attachment->link, &permit->attachments);
+		permit->nr_attachments++;
+	}
 	spin_unlock(&permit->lock);
 	if (dead) {
+		xpm_user_uncharge(user, XPM_RESOURCE_ATTACHMENT);
 		kfree(attachment);
 		return -ENOENT;
 	}
 	xpm_permit_hold(permit);
+	atomic_inc(&segment->attachments);
+	xpm_stats_add(XPM_STAT_ATTACHMENTS, 1);
+	xpm_stats_add(XPM_STAT_ATTACHES, 1);
+	trace_xpmem_attach(permit->id.value, vma->vm_start, vma->vm_pgoff << PAGE_SHIFT,
+			   vma->vm_end - vma->vm_start);
 
 	xpm_vma_set_flags(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY,
 			  VM_EXEC | VM_MAYEXEC);
@@ -179,6 +214,10 @@ long xpm_attachment_attach(struct xpm_process *process, struct xpmem_ioc_attach 
 		goto out_permit;
 	ret = -EINVAL;
 	if (end > segment->end - segment->start)
+		goto out_permit;
+
+	ret = -EOPNOTSUPP;
+	if (xpm_owner_cannot_show(segment, req->offset >> PAGE_SHIFT, (end - 1) >> PAGE_SHIFT))
 		goto out_permit;
 
 	file = xpm_permit_file(permit);
@@ -258,18 +297,16 @@ static int unmap(struct xpm_process *process, struct xpm_attachment *attachment)
 	return err;
 }
 
-long xpm_attachment_detach(struct xpm_process *process, struct xpmem_ioc_detach *req)
+long xpm_attachment_detach(struct xpm_process *process, u64 vaddr)
 {
 	struct xpm_attachment *attachment = NULL;
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
 	long ret = 0;
 
-	if (req->flags)
-		return -EOPNOTSUPP;
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
-	vma = vma_lookup(mm, req->vaddr);
+	vma = vma_lookup(mm, vaddr);
 	if (vma) {
 		attachment = xpm_attachment_of(vma);
 		if (attachment)
@@ -280,7 +317,7 @@ long xpm_attachment_detach(struct xpm_process *process, struct xpmem_ioc_detach 
 	mmap_read_unlock(mm);
 
 	if (attachment) {
-		WRITE_ONCE(attachment->addr, req->vaddr);
+		WRITE_ONCE(attachment->addr, vaddr);
 		ret = unmap(process, attachment);
 		attachment_put(attachment);
 	}
@@ -297,7 +334,7 @@ bool xpm_attachment_unmap_all(struct xpm_permit *permit)
 	spin_lock(&permit->lock);
 	while ((attachment = list_first_entry_or_null(&permit->attachments,
 						      struct xpm_attachment, link))) {
-		list_del_init(&attachment->link);
+		unlist(attachment);
 		/* Off the list by vma_close() only after this lock was taken. */
 		refcount_inc(&attachment->ref);
 		spin_unlock(&permit->lock);

@@ -10,6 +10,7 @@
 
 struct xpm_permit;
 struct xpm_process;
+struct xpm_user;
 
 /*
  * Every vma of an attachment (one, until it is split) has it as vm_private_data
@@ -20,12 +21,13 @@ struct xpm_attachment {
 	atomic_t vmas;
 	unsigned long addr;		/* where one of its vmas was last seen */
 	struct xpm_permit *permit;	/* held */
+	struct xpm_user *user;		/* charged */
 	struct list_head link;		/* in permit->attachments while it has vmas */
 };
 
 /* Requests; see xpmem_ioctl.h */
 long xpm_attachment_attach(struct xpm_process *process, struct xpmem_ioc_attach *req);
-long xpm_attachment_detach(struct xpm_process *process, struct xpmem_ioc_detach *req);
+long xpm_attachment_detach(struct xpm_process *process, u64 vaddr);
 
 /* The attachment of a vma, or NULL when it is another kind of mapping. */
 struct xpm_attachment *xpm_attachment_of(struct vm_area_struct *vma);

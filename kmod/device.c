@@ -53,7 +53,7 @@ static long make(struct xpm_process *process, union request *req)
 
 static long remove(struct xpm_process *process, union request *req)
 {
-	return xpm_segment_remove(process, &req->id);
+	return req->id.flags ? -EOPNOTSUPP : xpm_segment_remove(process, req->id.id);
 }
 
 static long get(struct xpm_process *process, union request *req)
@@ -63,7 +63,7 @@ static long get(struct xpm_process *process, union request *req)
 
 static long release(struct xpm_process *process, union request *req)
 {
-	return xpm_permit_release(process, &req->id);
+	return req->id.flags ? -EOPNOTSUPP : xpm_permit_release(process, req->id.id);
 }
 
 static long attach(struct xpm_process *process, union request *req)
@@ -73,7 +73,7 @@ static long attach(struct xpm_process *process, union request *req)
 
 static long detach(struct xpm_process *process, union request *req)
 {
-	return xpm_attachment_detach(process, &req->detach);
+	return req->detach.flags ? -EOPNOTSUPP : xpm_attachment_detach(process, req->detach.vaddr);
 }
 
 static long prefault(struct xpm_process *process, union request *req)
@@ -99,23 +99,17 @@ struct request_type {
 
 static long undo_make(struct xpm_process *process, union request *req)
 {
-	struct xpmem_ioc_id id = { .size = sizeof(id), .id = req->make.out_segid };
-
-	return xpm_segment_remove(process, &id);
+	return xpm_segment_remove(process, req->make.out_segid);
 }
 
 static long undo_get(struct xpm_process *process, union request *req)
 {
-	struct xpmem_ioc_id id = { .size = sizeof(id), .id = req->get.out_apid };
-
-	return xpm_permit_release(process, &id);
+	return xpm_permit_release(process, req->get.out_apid);
 }
 
 static long undo_attach(struct xpm_process *process, union request *req)
 {
-	struct xpmem_ioc_detach arg = { .size = sizeof(arg), .vaddr = req->attach.vaddr };
-
-	return xpm_attachment_detach(process, &arg);
+	return xpm_attachment_detach(process, req->attach.vaddr);
 }
 
 #define SIZES(type, last_of_first) \
@@ -238,6 +232,11 @@ static int device_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+static void device_show_fdinfo(struct seq_file *seq, struct file *file)
+{
+	xpm_process_show(file->private_data, seq);
+}
+
 static const struct file_operations device_fops = {
 	.owner = THIS_MODULE,
 	.open = device_open,
@@ -246,6 +245,7 @@ static const struct file_operations device_fops = {
 #ifdef CONFIG_COMPAT
 	.compat_ioctl = device_compat_ioctl,
 #endif
+	.show_fdinfo = device_show_fdinfo,
 	.llseek = noop_llseek,
 };
 

@@ -32,39 +32,23 @@
  * have the access repeated would livelock an instruction that loads and stores
  * the same page, as its load would put it back read-only.
  *
- * Dirty.  The attacher's page table entry has no page to carry its dirty bit to
- * when it is taken away, so the page is made dirty before write access is
- * granted.  What cleans a page (writeback, MADV_FREE, swapping out) invalidates
- * it first, which takes the access back; the next write is granted anew.
- *
  * A fault maps a window around the address: what is VALID of the leaf.
  */
 #include "fault.h"
 
-#include <linux/backing-dev.h>
 #include <linux/file.h>
-#include <linux/hmm.h>
-#include <linux/magic.h>
 #include <linux/mm.h>
-#include <linux/mmu_notifier.h>
 #include <linux/pagemap.h>
-#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
 #include "attachment.h"
-#include "compat/compat.h"
+#include "dirty.h"
+#include "notifier.h"
+#include "owner.h"
 #include "permit.h"
 #include "segment.h"
-
-/* Pages of one leaf that are handled together, and the one that must be */
-struct window {
-	unsigned long address;	/* where the attacher maps the target */
-	unsigned long first;
-	unsigned long last;
-	unsigned long target;
-	bool write;
-	unsigned long mapped;	/* out of insert: pages mapped from the target on */
-};
+#include "stats.h"
+#include "trace.h"
 
 static unsigned long vma_address_of(struct vm_area_struct *vma, unsigned long index)
 {
@@ -72,29 +56,17 @@ static unsigned long vma_address_of(struct vm_area_struct *vma, unsigned long in
 }
 
 /* The leaf around @target, as far as @vma shows it */
-static struct window window_around(struct vm_area_struct *vma, unsigned long target, bool write)
+static struct xpm_window window_around(struct vm_area_struct *vma, unsigned long target, bool write)
 {
 	unsigned long leaf_first = target & ~(XPM_LEAF_PAGES - 1);
 
-	return (struct window){
+	return (struct xpm_window){
 		.address = vma_address_of(vma, target),
 		.first = max(leaf_first, vma->vm_pgoff),
 		.last = min(leaf_first + XPM_LEAF_PAGES, vma->vm_pgoff + vma_pages(vma)) - 1,
 		.target = target,
 		.write = write,
 	};
-}
-
-/* Whether memory of this kind can be shown to others at all */
-static bool vma_can_share(struct vm_area_struct *vma)
-{
-	/* Device memory has no pages to follow; attachments are not attached. */
-	if (vma->vm_flags & (VM_IO | VM_PFNMAP | XPM_VM_SHADOW_STACK))
-		return false;
-	/* memfd_secret: not even the kernel may look at it. */
-	if (vma->vm_file && file_inode(vma->vm_file)->i_sb->s_magic == SECRETMEM_MAGIC)
-		return false;
-	return true;
 }
 
 /* ------------------------------------------------------------- insert */
@@ -107,6 +79,7 @@ struct insertion {
 	u64 writable;
 	pgprot_t prot_ro;
 	pgprot_t prot_rw;
+	unsigned int entries;	/* made or changed */
 };
 
 /* One page table entry, with its lock held */
@@ -135,33 +108,8 @@ static int insert_pte(pte_t *ptep, unsigned long addr, void *data)
 	if (writable)
 		pte = pte_mkdirty(pte);
 	set_pte_at(in->mm, addr, ptep, pte);
+	in->entries++;
 	return 0;
-}
-
-/*
- * See "Dirty" at the top.  The pages are VALID: they stay while the lock is held.
- *
- * Returns those that are dirty now.  A clean page of a file that is written back
- * is not: its file system is just about to make it dirty for the owner's own
- * store (the VM maps it writable first), and must do so itself, which may sleep.
- */
-static u64 dirty_pages(const unsigned long *pfn, u64 writable)
-{
-	u64 dirty = 0, left;
-
-	for (left = writable; left; left &= left - 1) {
-		struct folio *folio = page_folio(pfn_to_page(pfn[__ffs64(left)]));
-		struct address_space *mapping;
-
-		if (!folio_test_dirty(folio)) {
-			mapping = folio_test_anon(folio) ? NULL : folio_mapping(folio);
-			if (mapping && mapping_can_writeback(mapping))
-				continue;
-			folio_mark_dirty(folio);
-		}
-		dirty |= left & -left;
-	}
-	return dirty;
 }
 
 /* Bits set from @from on */
@@ -177,7 +125,7 @@ static unsigned long contiguous(u64 mask, unsigned int from)
  * are dead; -EFAULT: the attacher's entry is taken; -ENOMEM.  The attacher's
  * mmap_lock is held.
  */
-static int insert(struct vm_area_struct *vma, struct window *w)
+static int insert(struct vm_area_struct *vma, struct xpm_window *w)
 {
 	struct xpm_attachment *attachment = xpm_attachment_of(vma);
 	struct xpm_permit *permit = attachment->permit;
@@ -192,6 +140,7 @@ static int insert(struct vm_area_struct *vma, struct window *w)
 	};
 	struct xpm_leaf *leaf;
 	unsigned int shift;
+	u64 valid;
 	int err;
 
 	mmap_assert_locked(vma->vm_mm);
@@ -212,137 +161,46 @@ static int insert(struct vm_area_struct *vma, struct window *w)
 	if (w->write && !(leaf->writable & xpm_leaf_bit(w->target)))
 		goto out;
 
-	in.valid = leaf->valid & xpm_leaf_mask(w->first, w->last);
+	valid = leaf->valid & xpm_leaf_mask(w->first, w->last);
 	if (vma->vm_flags & VM_WRITE)
-		in.writable = dirty_pages(leaf->pfn, in.valid & leaf->writable);
+		in.writable = xpm_dirty_pages(leaf->pfn, valid & leaf->writable,
+					      w->write ? xpm_leaf_bit(w->target) : 0);
 	if (w->write && !(in.writable & xpm_leaf_bit(w->target)))
 		goto out;
-	xpm_leaf_map_external(leaf, in.valid);
+	xpm_leaf_map_external(leaf, valid);
 
 	shift = w->first & (XPM_LEAF_PAGES - 1);
-	in.valid >>= shift;
+	in.valid = valid >> shift;
 	in.writable >>= shift;
 	in.pfn = leaf->pfn + shift;
 	w->mapped = contiguous(w->write ? in.writable : in.valid, w->target - w->first);
 	err = apply_to_page_range(vma->vm_mm, start, length, insert_pte, &in);
+	xpm_leaf_reference(leaf, valid);
+	segment->faults++;
+	segment->fault_pages += in.entries;
 out:
 	spin_unlock(&segment->rmap.lock);
-	return err;
-}
-
-/* ------------------------------------------------------------ refresh */
-
-/*
- * Takes the owner's mmap_lock for reading and keeps the address space alive.
- * @held is the address space whose mmap_lock the caller holds, or NULL: with
- * one held, another is not waited for, -EAGAIN.  -ENOENT: the owner is gone.
- * -EINTR: killed.
- */
-static int lock_owner(struct xpm_segment *segment, struct mm_struct *held)
-{
-	struct mm_struct *mm = segment->mm;
-	int err = 0;
-
-	if (!mmget_not_zero(mm))
-		return -ENOENT;
-	if (held == mm)
-		mmap_assert_locked(mm);		/* it attached itself */
-	else if (held)
-		err = mmap_read_trylock(mm) ? 0 : -EAGAIN;
-	else
-		err = mmap_read_lock_killable(mm);
-	if (err)
-		mmput_async(mm);
-	return err;
-}
-
-static void unlock_owner(struct xpm_segment *segment, struct mm_struct *held)
-{
-	if (held != segment->mm)
-		mmap_read_unlock(segment->mm);
-	mmput_async(segment->mm);
-}
-
-/*
- * Reads the owner's page table of the window, as far as the target's mapping
- * goes, and makes what is there VALID.  The owner's lock is held.
- *
- * 0: stored, whether the target is present or not; -EAGAIN: an invalidation
- * came meanwhile; -EFAULT: the target is nothing that can be shown; -ENOENT: the
- * segment is dead; -ENOMEM.
- */
-static int refresh(struct xpm_segment *segment, const struct window *w)
-{
-	unsigned long pfns[XPM_LEAF_PAGES] = {};
-	unsigned long first, last, i;
-	struct hmm_range range = {
-		.notifier = &segment->notifier,
-		.hmm_pfns = pfns,
-	};
-	struct vm_area_struct *vma;
-	struct xpm_leaf *leaf;
-	int err;
-
-	vma = vma_lookup(segment->mm, xpm_segment_address(segment, w->target));
-	if (!vma || !vma_can_share(vma))
-		return -EFAULT;
-	range.start = max(xpm_segment_address(segment, w->first), vma->vm_start);
-	range.end = min(xpm_segment_address(segment, w->last + 1), vma->vm_end);
-	first = xpm_segment_index(segment, range.start);
-	last = xpm_segment_index(segment, range.end - 1);
-	range.notifier_seq = mmu_interval_read_begin(&segment->notifier);
-	err = hmm_range_fault(&range);
-	if (err)
-		return err == -EBUSY ? -EAGAIN : err;
-	if (pfns[w->target - first] & HMM_PFN_ERROR)
-		return -EFAULT;
-
-	err = xpm_rmap_reserve(&segment->rmap, w->target);
-	if (err)
-		return err;
-
-	spin_lock(&segment->rmap.lock);
-	leaf = xpm_rmap_leaf(&segment->rmap, w->target);
-	if (segment->dead) {
-		err = -ENOENT;
-	} else if (!leaf || mmu_interval_read_retry(&segment->notifier, range.notifier_seq)) {
-		err = -EAGAIN;
-	} else {
-		for (i = first; i <= last; i++) {
-			unsigned long entry = pfns[i - first];
-
-			if (entry & HMM_PFN_VALID && !(entry & HMM_PFN_ERROR))
-				xpm_leaf_store(leaf, i, page_to_pfn(hmm_pfn_to_page(entry)),
-					       entry & HMM_PFN_WRITE);
-		}
+	if (!err) {
+		xpm_stats_add(XPM_STAT_FAULTS, 1);
+		xpm_stats_add(XPM_STAT_FAULT_PAGES, in.entries);
+		trace_xpmem_fault(segment->id.value, w, in.entries, 0);
 	}
-	spin_unlock(&segment->rmap.lock);
 	return err;
 }
 
-/* ----------------------------------------------------------- populate */
+/* ----------------------------------------------------- slow path */
 
-/*
- * Has the VM fault the target into the owner, whose lock is held; with
- * @unlocked it may be dropped meanwhile.  -EFAULT: the owner has nothing there,
- * or may not access it so itself, or it is poisoned; -ENOMEM; -EINTR: killed.
- */
-static int populate(struct xpm_segment *segment, const struct window *w, bool *unlocked)
+/* An invalidation came or is under way: worth another try */
+static bool is_passing(int err)
 {
-	unsigned int flags = FAULT_FLAG_REMOTE | (w->write ? FAULT_FLAG_WRITE : 0);
-	unsigned long addr = xpm_segment_address(segment, w->target);
-	struct vm_area_struct *vma = vma_lookup(segment->mm, addr);
-
-	if (!vma || !vma_can_share(vma))
-		return -EFAULT;
-	return fixup_user_fault(segment->mm, addr, flags, unlocked);
+	return err == -EAGAIN || err == -EINPROGRESS;
 }
 
 /*
  * Inserts the window in @mm if its mmap_lock is free and it still maps there
  * what it did; else the access that is repeated will.
  */
-static void try_insert(struct xpm_segment *segment, struct window *w, struct mm_struct *mm)
+static void try_insert(struct xpm_segment *segment, struct xpm_window *w, struct mm_struct *mm)
 {
 	bool same = mm == segment->mm;	/* its lock is the owner's */
 	struct xpm_attachment *attachment;
@@ -354,7 +212,7 @@ static void try_insert(struct xpm_segment *segment, struct window *w, struct mm_
 	attachment = vma ? xpm_attachment_of(vma) : NULL;
 	if (attachment && attachment->permit->segment == segment &&
 	    linear_page_index(vma, w->address) == w->target) {
-		struct window now = window_around(vma, w->target, w->write);
+		struct xpm_window now = window_around(vma, w->target, w->write);
 
 		insert(vma, &now);
 	}
@@ -366,43 +224,46 @@ static void try_insert(struct xpm_segment *segment, struct window *w, struct mm_
  * All three steps for the target, none of the two mmap_locks being held: 0 when
  * the access is worth repeating, or the error it has to end with.
  */
-static int bring_in(struct xpm_segment *segment, struct window *w, struct mm_struct *mm)
+static int bring_in(struct xpm_segment *segment, struct xpm_window *w, struct mm_struct *mm)
 {
 	bool unlocked = false;
 	int err;
 
-	err = lock_owner(segment, NULL);
+	if (xpm_notifier_wait_recalls(segment))
+		return -EINTR;
+	err = xpm_owner_lock(segment, NULL);
 	if (err)
 		return err;
-	err = populate(segment, w, &unlocked);
+	err = xpm_owner_populate(segment, w, &unlocked);
 	if (!err)
-		err = refresh(segment, w);
+		err = xpm_owner_refresh(segment, w);
 	if (!err)
 		try_insert(segment, w, mm);
-	unlock_owner(segment, NULL);
-	return err == -EAGAIN ? 0 : err;
+	xpm_owner_unlock(segment, NULL);
+	return is_passing(err) ? 0 : err;
 }
 
 /* -------------------------------------------------------------- fault */
 
-static vm_fault_t fault_error(int err)
+static vm_fault_t fault_error(struct xpm_segment *segment, const struct xpm_window *w, int err)
 {
+	trace_xpmem_fault(segment->id.value, w, 0, err);
 	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
 }
 
 /* Insert, and refresh where that needs no waiting for the owner's lock */
-static int insert_or_refresh(struct vm_area_struct *vma, struct window *w)
+static int insert_or_refresh(struct vm_area_struct *vma, struct xpm_window *w)
 {
 	struct xpm_segment *segment = xpm_attachment_of(vma)->permit->segment;
 	int err = insert(vma, w);
 
 	if (err != -EAGAIN)
 		return err;
-	err = lock_owner(segment, vma->vm_mm);
+	err = xpm_owner_lock(segment, vma->vm_mm);
 	if (err)
 		return err;
-	err = refresh(segment, w);
-	unlock_owner(segment, vma->vm_mm);
+	err = xpm_owner_refresh(segment, w);
+	xpm_owner_unlock(segment, vma->vm_mm);
 	return err ?: insert(vma, w);
 }
 
@@ -411,18 +272,19 @@ vm_fault_t xpm_fault(struct vm_fault *vmf)
 	struct vm_area_struct *vma = vmf->vma;
 	struct xpm_segment *segment = xpm_attachment_of(vma)->permit->segment;
 	struct mm_struct *mm = vma->vm_mm;
-	struct window w = window_around(vma, vmf->pgoff, vmf->flags & FAULT_FLAG_WRITE);
+	struct xpm_window w = window_around(vma, vmf->pgoff, vmf->flags & FAULT_FLAG_WRITE);
 	/* The caller of ->pfn_mkwrite passes on nothing but errors and NOPAGE. */
 	vm_fault_t again = VM_FAULT_RETRY |
 			   (vmf->flags & FAULT_FLAG_MKWRITE ? VM_FAULT_NOPAGE : 0);
 	struct file *file;
+	vm_fault_t ret;
 	int err;
 
 	err = insert_or_refresh(vma, &w);
 	if (!err)
 		return VM_FAULT_NOPAGE;
-	if (err != -EAGAIN)
-		return fault_error(err);
+	if (!is_passing(err))
+		return fault_error(segment, &w, err);
 
 	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY)) {
 		/*
@@ -431,12 +293,12 @@ vm_fault_t xpm_fault(struct vm_fault *vmf)
 		 */
 		if (fatal_signal_pending(current) || current->flags & PF_EXITING)
 			return VM_FAULT_SIGBUS;
-		err = lock_owner(segment, mm);
+		err = xpm_owner_lock(segment, mm);
 		if (!err) {
-			err = populate(segment, &w, NULL);
-			unlock_owner(segment, mm);
+			err = xpm_owner_populate(segment, &w, NULL);
+			xpm_owner_unlock(segment, mm);
 		}
-		return err && err != -EAGAIN ? fault_error(err) : VM_FAULT_NOPAGE;
+		return err && err != -EAGAIN ? fault_error(segment, &w, err) : VM_FAULT_NOPAGE;
 	}
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return again;
@@ -448,12 +310,15 @@ vm_fault_t xpm_fault(struct vm_fault *vmf)
 	file = get_file(vma->vm_file);
 	mmap_read_unlock(mm);
 	err = bring_in(segment, &w, mm);
-	fput(file);
-	if (!err || err == -EINTR)
+	if (!err || err == -EINTR) {
+		fput(file);
 		return again;
+	}
+	ret = fault_error(segment, &w, err);
+	fput(file);
 	/* Errors are returned with the lock held, and the vma not looked at. */
 	mmap_read_lock(mm);
-	return fault_error(err);
+	return ret;
 }
 
 /* ----------------------------------------------------------- prefault */
@@ -469,7 +334,7 @@ static long prefault_window(unsigned long addr, unsigned long end, bool write)
 	struct xpm_segment *segment;
 	struct vm_area_struct *vma;
 	struct file *file;
-	struct window w;
+	struct xpm_window w;
 	int err;
 
 	if (mmap_read_lock_killable(mm))
@@ -487,7 +352,7 @@ static long prefault_window(unsigned long addr, unsigned long end, bool write)
 	w.first = w.target;
 	w.last = min(w.last, w.target + ((end - addr) >> PAGE_SHIFT) - 1);
 	err = insert_or_refresh(vma, &w);
-	if (err != -EAGAIN)
+	if (!is_passing(err))
 		goto out;
 
 	segment = attachment->permit->segment;

@@ -22,27 +22,6 @@
 #define LEGACY_RDONLY		1
 #define LEGACY_RDWR		2
 
-static long remove_segment(struct xpm_process *process, s64 segid)
-{
-	struct xpmem_ioc_id req = { .size = sizeof(req), .id = segid };
-
-	return xpm_segment_remove(process, &req);
-}
-
-static long release_permit(struct xpm_process *process, s64 apid)
-{
-	struct xpmem_ioc_id req = { .size = sizeof(req), .id = apid };
-
-	return xpm_permit_release(process, &req);
-}
-
-static long detach_at(struct xpm_process *process, u64 vaddr)
-{
-	struct xpmem_ioc_detach req = { .size = sizeof(req), .vaddr = vaddr };
-
-	return xpm_attachment_detach(process, &req);
-}
-
 static long make(struct xpm_process *process, struct xpmem_cmd_make __user *arg)
 {
 	struct xpmem_ioc_make req = { .size = sizeof(req) };
@@ -58,7 +37,7 @@ static long make(struct xpm_process *process, struct xpmem_cmd_make __user *arg)
 	req.mode = cmd.permit_value;
 	ret = xpm_segment_make(process, &req);
 	if (!ret && put_user(req.out_segid, &arg->segid)) {
-		remove_segment(process, req.out_segid);
+		xpm_segment_remove(process, req.out_segid);
 		ret = -EFAULT;
 	}
 	return ret;
@@ -87,7 +66,7 @@ static long get(struct xpm_process *process, struct xpmem_cmd_get __user *arg)
 	req.segid = cmd.segid;
 	ret = xpm_permit_get(process, &req);
 	if (!ret && put_user(req.out_apid, &arg->apid)) {
-		release_permit(process, req.out_apid);
+		xpm_permit_release(process, req.out_apid);
 		ret = -EFAULT;
 	}
 	return ret;
@@ -109,7 +88,7 @@ static long attach(struct xpm_process *process, struct xpmem_cmd_attach __user *
 	req.vaddr = cmd.vaddr;
 	ret = xpm_attachment_attach(process, &req);
 	if (!ret && put_user(req.vaddr, &arg->vaddr)) {
-		detach_at(process, req.vaddr);
+		xpm_attachment_detach(process, req.vaddr);
 		ret = -EFAULT;
 	}
 	return ret;
@@ -153,10 +132,10 @@ long xpm_legacy_ioctl(struct xpm_process *process, unsigned int cmd, void __user
 		return -EFAULT;
 	switch (cmd) {
 	case XPMEM_CMD_REMOVE:
-		return remove_segment(process, id);
+		return xpm_segment_remove(process, id);
 	case XPMEM_CMD_RELEASE:
-		return release_permit(process, id);
+		return xpm_permit_release(process, id);
 	default:
-		return detach_at(process, id);
+		return xpm_attachment_detach(process, id);
 	}
 }

@@ -3,19 +3,21 @@
  * The module: what is set up in which order, and undone in the reverse one.
  *
  * Read xpm.h first, for the words and the order of locks; then segment, permit,
- * attachment, rmap, notifier, fault, each .h before its .c.
+ * attachment, rmap, notifier, rmap_notifier, fault, each .h before its .c.
  */
 #include <linux/module.h>
-#include <linux/random.h>
 
+#include "aging.h"
 #include "device.h"
-#include "notifier.h"
 #include "permit.h"
+#include "policy.h"
 #include "proc.h"
 #include "process.h"
 #include "rmap.h"
+#include "rmap_notifier.h"
 #include "segment.h"
 #include "xpm.h"
+#include "zap.h"
 
 /*
  * MPI libraries export their whole address space with mode 0666.  What a
@@ -56,73 +58,54 @@ unsigned int xpm_permit_mask(void)
 	return READ_ONCE(permit_mask);
 }
 
-s64 xpm_new_id(void)
-{
-	s64 id;
+/* In this order; undone in the reverse one */
+static const struct {
+	int (*init)(void);
+	void (*exit)(void);
+} parts[] = {
+	{ xpm_rmap_cache_create, xpm_rmap_cache_destroy },
+	{ NULL, xpm_policy_exit },
+	{ xpm_rmap_notifier_init, xpm_rmap_notifier_exit },
+	{ xpm_zap_init, xpm_zap_exit },
+	{ xpm_segment_init, xpm_segment_exit },
+	{ xpm_permit_init, xpm_permit_exit },
+	{ xpm_aging_init, xpm_aging_exit },
+	{ xpm_process_init, xpm_process_exit },
+	{ xpm_proc_init, xpm_proc_exit },
+	{ xpm_device_init, xpm_device_exit },
+};
 
-	do
-		id = get_random_u64() & GENMASK_ULL(XPM_ID_RANDOM_BITS - 1, 0);
-	while (!id);
-	return id;
+static void undo(unsigned int done)
+{
+	while (done)
+		parts[--done].exit();
 }
 
 static int __init xpm_init(void)
 {
+	unsigned int i;
 	int err;
 
-	err = xpm_rmap_cache_create();
-	if (err)
-		return err;
-	err = xpm_notifier_init();
-	if (err)
-		goto err_rmap;
-	err = xpm_segment_init();
-	if (err)
-		goto err_notifier;
-	err = xpm_permit_init();
-	if (err)
-		goto err_segment;
-	err = xpm_process_init();
-	if (err)
-		goto err_permit;
-	err = xpm_proc_init();
-	if (err)
-		goto err_process;
-	err = xpm_device_init();
-	if (err)
-		goto err_proc;
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		err = parts[i].init ? parts[i].init() : 0;
+		if (err) {
+			undo(i);
+			return err;
+		}
+	}
 	return 0;
-
-err_proc:
-	xpm_proc_exit();
-err_process:
-	xpm_process_exit();
-err_permit:
-	xpm_permit_exit();
-err_segment:
-	xpm_segment_exit();
-err_notifier:
-	xpm_notifier_exit();
-err_rmap:
-	xpm_rmap_cache_destroy();
-	return err;
 }
 
 /*
  * Open files, mappings and faults under way hold the module by a file, so nobody
  * calls in any more; what is due are frees: of processes (waited for in
- * xpm_process_exit), and by RCU of segments and permits, which needs no code of
+ * xpm_process_exit), of segments by works of aging (xpm_aging_exit), of leaves by
+ * RCU (xpm_rmap_cache_destroy), and of the rest by RCU, which needs no code of
  * this module.
  */
 static void __exit xpm_exit(void)
 {
-	xpm_device_exit();
-	xpm_proc_exit();
-	xpm_process_exit();
-	xpm_permit_exit();
-	xpm_segment_exit();
-	xpm_notifier_exit();
-	xpm_rmap_cache_destroy();
+	undo(ARRAY_SIZE(parts));
 }
 
 module_init(xpm_init);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Invalidations: taking attachments away before the owner's page tables change.
+ * Invalidations: having everything taken away before the owner's page tables
+ * change.
  *
  * Invariant of the module: an attachment's page table maps a frame only while
  * the owner's maps the same frame with at least the same rights, and no
@@ -13,9 +14,9 @@
  *  1. under rmap.lock: set the notifier's sequence, so that faults which looked
  *     at the owner's page tables before see that they collided, and revoke the
  *     range, so that nothing of it can be inserted;
- *  2. lock dropped: if some page was EXTERNAL, empty the attachers' page tables
- *     of the range, with their TLBs;
- *  3. forget the EXTERNAL marks.
+ *  2. lock dropped: have the subscribers of rmap_notifier.h whose marks were
+ *     found let go: zap.c empties the attachers' page tables, with their TLBs;
+ *  3. forget the marks.
  *
  * A fault (fault.c) stores what it saw under rmap.lock when
  * mmu_interval_read_retry() says that no invalidation came since; it inserts
@@ -29,128 +30,141 @@
  * rmap.lock is not held over step 2, as emptying an attacher's page tables runs
  * that attacher's own notifiers.  This nests at most once: what is invalidated
  * there is a mapping of an attachment, nobody attaches attachments, so the inner
- * call finds nothing EXTERNAL and returns.
+ * call finds no mark and returns.
  *
- * Step 2 runs on a workqueue while the callback waits for its completion.  The
- * callback may be inside the i_mmap_rwsem of any file and inside the
- * invalidation of one mm, and starts the invalidation of others: the same
- * classes of locks, not the same locks.  The work holds none.  What the callback
- * waits for is in truth the segment's i_mmap_rwsem, and no checker sees that;
- * who holds it, maps or unmaps an attachment and needs nothing of the owner.
- * The exception is mm_take_all_locks(), see process.c.
+ * Step 2 may take as long as another partition may take.  A fault would wait for
+ * it in mmu_interval_read_begin() with an mmap_lock held and deaf to signals; so
+ * the segment counts such calls, and a fault that sees one drops its locks and
+ * waits killably (xpm_notifier_wait_recalls).  One that looked just before still
+ * waits as long as the invalidation does, which is bounded.
  */
 #include "notifier.h"
 
-#include <linux/completion.h>
-#include <linux/mm.h>
+#include <linux/ktime.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched.h>
-#include <linux/workqueue.h>
+#include <linux/wait_bit.h>
 
+#include "rmap_notifier.h"
 #include "segment.h"
+#include "stats.h"
+#include "trace.h"
 
-static struct workqueue_struct *zap_wq;
-
-struct zap_work {
-	struct work_struct work;
-	struct completion done;
-	struct address_space *mapping;
-	unsigned long first;
-	unsigned long last;
-};
-
-static void zap_work(struct work_struct *work)
+/* Step 1 */
+static unsigned int revoke(struct xpm_segment *segment, unsigned long first, unsigned long last)
 {
-	struct zap_work *zap = container_of(work, struct zap_work, work);
+	unsigned int marks = 0;
 
-	unmap_mapping_pages(zap->mapping, zap->first, zap->last - zap->first + 1, true);
-	complete(&zap->done);
-}
-
-/* Step 2.  The stack holds the work: nothing is allocated. */
-static void zap_and_wait(struct xpm_segment *segment, unsigned long first, unsigned long last)
-{
-	struct zap_work zap = {
-		.mapping = &segment->mapping,
-		.first = first,
-		.last = last,
-	};
-
-	/*
-	 * EXTERNAL outlives the mappings; who is gone need not be emptied.  Safe
-	 * without the lock: a mapping is in the tree before it has entries, a
-	 * split puts the new half in before it changes the old one, and a mapping
-	 * leaves the tree after its entries and their TLBs were flushed.
-	 */
-	if (!mapping_mapped(&segment->mapping))
-		return;
-	INIT_WORK_ONSTACK(&zap.work, zap_work);
-	init_completion(&zap.done);
-	queue_work(zap_wq, &zap.work);
-	wait_for_completion(&zap.done);
-	destroy_work_on_stack(&zap.work);
+	while (xpm_rmap_revoke(&segment->rmap, &first, last, &marks))
+		cond_resched_lock(&segment->rmap.lock);
+	return marks;
 }
 
 /* Step 3 */
-static void forget(struct xpm_segment *segment, unsigned long first, unsigned long last)
+static void forget(struct xpm_segment *segment, unsigned long first, unsigned long last,
+		   unsigned int marks)
 {
 	struct xpm_rmap *rmap = &segment->rmap;
 
 	spin_lock(&rmap->lock);
-	while (xpm_rmap_forget(rmap, &first, last))
+	while (xpm_rmap_forget(rmap, &first, last, marks))
 		cond_resched_lock(&rmap->lock);
 	spin_unlock(&rmap->lock);
 }
 
-static bool invalidate_block(struct xpm_segment *segment, unsigned long first,
-			     unsigned long last, unsigned long seq)
+static void recalls_begin(struct xpm_segment *segment)
 {
-	struct xpm_rmap *rmap = &segment->rmap;
-	unsigned long from = first;
-	bool external = false;
+	atomic_inc(&segment->recalls_now);
+	atomic_long_inc(&segment->recalls);
+}
 
-	spin_lock(&rmap->lock);
+static void recalls_end(struct xpm_segment *segment)
+{
+	if (atomic_dec_and_test(&segment->recalls_now))
+		wake_up_var(&segment->recalls_now);
+}
+
+bool xpm_notifier_recalls(struct xpm_segment *segment)
+{
+	return atomic_read(&segment->recalls_now);
+}
+
+int xpm_notifier_wait_recalls(struct xpm_segment *segment)
+{
+	return wait_var_event_killable(&segment->recalls_now, !xpm_notifier_recalls(segment));
+}
+
+static bool invalidate_block(struct xpm_rmap_range *range, unsigned long seq)
+{
+	struct xpm_segment *segment = range->segment;
+	unsigned int marks;
+	ktime_t start;
+
+	spin_lock(&segment->rmap.lock);
 	mmu_interval_set_seq(&segment->notifier, seq);
-	while (xpm_rmap_revoke(rmap, &from, last, &external))
-		cond_resched_lock(&rmap->lock);
-	spin_unlock(&rmap->lock);
+	segment->invalidations++;
+	marks = revoke(segment, range->first, range->last);
+	if (marks & XPM_RMAP_REMOTE)
+		recalls_begin(segment);
+	spin_unlock(&segment->rmap.lock);
 
-	if (external) {
-		zap_and_wait(segment, first, last);
-		forget(segment, first, last);
+	xpm_stats_add(XPM_STAT_INVALIDATIONS, 1);
+	if (!marks) {
+		trace_xpmem_invalidate(range, 0, true, false, 0);
+		return true;
 	}
+	start = ktime_get();
+	forget(segment, range->first, range->last, xpm_rmap_notifier_invalidate(range, marks));
+	if (marks & XPM_RMAP_REMOTE)
+		recalls_end(segment);
+	xpm_stats_add(XPM_STAT_INVALIDATED_EXTERNAL, 1);
+	trace_xpmem_invalidate(range, marks, true, false,
+			       ktime_to_ns(ktime_sub(ktime_get(), start)));
 	return true;
 }
 
 /* The OOM reaper: it comes again, or leaves the range to exit_mmap. */
-static bool invalidate_nonblock(struct xpm_segment *segment, unsigned long first,
-				unsigned long last, unsigned long seq)
+static bool invalidate_nonblock(struct xpm_rmap_range *range, unsigned long seq)
 {
-	struct xpm_rmap *rmap = &segment->rmap;
-	unsigned long from = first;
-	bool external;
+	struct xpm_segment *segment = range->segment;
+	unsigned long from = range->first;
+	unsigned int marks;
+	bool gone = true;
 
-	spin_lock(&rmap->lock);
-	external = xpm_rmap_is_external(rmap, first, last);
-	if (!external) {
-		mmu_interval_set_seq(&segment->notifier, seq);
-		while (xpm_rmap_revoke(rmap, &from, last, &external))
-			;
+	/* Whoever has pages may not come to have more while it is asked. */
+	spin_lock(&segment->rmap.lock);
+	mmu_interval_set_seq(&segment->notifier, seq);
+	segment->invalidations++;
+	marks = 0;
+	while (xpm_rmap_revoke(&segment->rmap, &from, range->last, &marks))
+		;
+	spin_unlock(&segment->rmap.lock);
+
+	xpm_stats_add(XPM_STAT_INVALIDATIONS, 1);
+	if (marks) {
+		gone = xpm_rmap_notifier_invalidate_nonblock(range, marks);
+		xpm_stats_add(gone ? XPM_STAT_INVALIDATED_EXTERNAL : XPM_STAT_REFUSED_NONBLOCK, 1);
 	}
-	spin_unlock(&rmap->lock);
-	return !external;
+	trace_xpmem_invalidate(range, marks, false, !gone, 0);
+	return gone;
 }
 
 static bool invalidate(struct mmu_interval_notifier *notifier,
-		       const struct mmu_notifier_range *range, unsigned long seq)
+		       const struct mmu_notifier_range *vm_range, unsigned long seq)
 {
 	struct xpm_segment *segment = container_of(notifier, struct xpm_segment, notifier);
-	unsigned long first = xpm_segment_index(segment, max(range->start, segment->start));
-	unsigned long last = xpm_segment_index(segment, min(range->end, segment->end) - 1);
+	struct xpm_rmap_range range = {
+		.segment = segment,
+		.segid = segment->id.value,
+		.first = xpm_segment_index(segment, max(vm_range->start, segment->start)),
+		.last = xpm_segment_index(segment, min(vm_range->end, segment->end) - 1),
+		.event = vm_range->event,
+		.reclaim = current->flags & PF_MEMALLOC,
+	};
 
-	if (mmu_notifier_range_blockable(range))
-		return invalidate_block(segment, first, last, seq);
-	return invalidate_nonblock(segment, first, last, seq);
+	if (mmu_notifier_range_blockable(vm_range))
+		return invalidate_block(&range, seq);
+	return invalidate_nonblock(&range, seq);
 }
 
 static const struct mmu_interval_notifier_ops notifier_ops = {
@@ -168,37 +182,18 @@ void xpm_notifier_remove(struct xpm_segment *segment)
 	mmu_interval_notifier_remove(&segment->notifier);
 }
 
-void xpm_notifier_zap_all(struct xpm_segment *segment)
-{
-	unmap_mapping_pages(&segment->mapping, 0, xpm_segment_last(segment) + 1, true);
-}
-
 void xpm_notifier_kill(struct xpm_segment *segment)
 {
-	struct xpm_rmap *rmap = &segment->rmap;
-	unsigned long from = 0;
-	bool external = false;
+	unsigned long last = xpm_segment_last(segment);
+	unsigned int marks;
 
-	spin_lock(&rmap->lock);
+	spin_lock(&segment->rmap.lock);
 	WRITE_ONCE(segment->dead, true);
-	while (xpm_rmap_revoke(rmap, &from, xpm_segment_last(segment), &external))
-		cond_resched_lock(&rmap->lock);
-	spin_unlock(&rmap->lock);
+	marks = revoke(segment, 0, last);
+	spin_unlock(&segment->rmap.lock);
 
-	if (external)
-		xpm_notifier_zap_all(segment);
-	forget(segment, 0, xpm_segment_last(segment));
+	if (marks)
+		xpm_rmap_notifier_release(segment, marks);
+	forget(segment, 0, last, XPM_RMAP_EXTERNAL | XPM_RMAP_REMOTE);
 	xpm_notifier_remove(segment);
-}
-
-int xpm_notifier_init(void)
-{
-	/* Reclaim waits for it: it needs its own rescuer. */
-	zap_wq = alloc_workqueue("xpmem_zap", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
-	return zap_wq ? 0 : -ENOMEM;
-}
-
-void xpm_notifier_exit(void)
-{
-	destroy_workqueue(zap_wq);
 }

@@ -18,23 +18,18 @@
 #include <linux/slab.h>
 
 #include "attachment.h"
-#include "notifier.h"
 #include "process.h"
 #include "segment.h"
-#include "xpm.h"
-
-static const struct rhashtable_params table_params = {
-	.key_len = sizeof_field(struct xpm_permit, id),
-	.key_offset = offsetof(struct xpm_permit, id),
-	.head_offset = offsetof(struct xpm_permit, node),
-	.automatic_shrinking = true,
-};
+#include "stats.h"
+#include "trace.h"
+#include "user.h"
+#include "zap.h"
 
 static struct rhashtable table;
 
 int xpm_permit_init(void)
 {
-	return rhashtable_init(&table, &table_params);
+	return xpm_id_table_init(&table);
 }
 
 void xpm_permit_exit(void)
@@ -49,7 +44,10 @@ static void permit_free(struct kref *ref)
 	WARN_ON(!list_empty(&permit->attachments) || permit->file);
 	if (permit->leftover)
 		xpm_process_leftover_gone(permit->process);
+	atomic_dec(&permit->segment->permits);
 	xpm_segment_put(permit->segment);
+	xpm_user_uncharge(permit->user, XPM_RESOURCE_PERMIT);
+	xpm_stats_add(XPM_STAT_PERMITS, -1);
 	kfree_rcu(permit, rcu);		/* xpm_permit_find() may look at it */
 }
 
@@ -61,36 +59,26 @@ void xpm_permit_put(struct xpm_permit *permit)
 struct xpm_permit *xpm_permit_find(struct xpm_process *process, s64 id)
 {
 	struct xpm_permit *permit;
+	struct xpm_id *found;
 
 	if (id <= 0)
 		return ERR_PTR(-EINVAL);
 	rcu_read_lock();
-	permit = rhashtable_lookup(&table, &id, table_params);
-	if (!permit)
-		permit = ERR_PTR(-ENOENT);
-	else if (permit->process != process)
+	found = xpm_id_find(&table, id);
+	permit = found ? container_of(found, struct xpm_permit, id) : ERR_PTR(-ENOENT);
+	if (!IS_ERR(permit) && permit->process != process)
 		permit = ERR_PTR(-EACCES);
-	else if (!kref_get_unless_zero(&permit->ref))
+	if (!IS_ERR(permit) && !kref_get_unless_zero(&permit->ref))
 		permit = ERR_PTR(-ENOENT);
 	rcu_read_unlock();
 	return permit;
-}
-
-static int permit_publish(struct xpm_permit *permit)
-{
-	int err;
-
-	do {
-		permit->id = xpm_new_id();
-		err = rhashtable_lookup_insert_fast(&table, &permit->node, table_params);
-	} while (err == -EEXIST);
-	return err;
 }
 
 long xpm_permit_get(struct xpm_process *process, struct xpmem_ioc_get *req)
 {
 	struct xpm_segment *segment;
 	struct xpm_permit *permit;
+	struct xpm_user *user;
 	bool writable = req->flags & XPMEM_GET_RDWR;
 	int err;
 
@@ -108,10 +96,15 @@ long xpm_permit_get(struct xpm_process *process, struct xpmem_ioc_get *req)
 	if (!xpm_segment_permits(segment, writable))
 		goto err_segment;
 
+	user = xpm_user_charge(XPM_RESOURCE_PERMIT);
+	err = PTR_ERR(user);
+	if (IS_ERR(user))
+		goto err_segment;
 	err = -ENOMEM;
 	permit = kzalloc(sizeof(*permit), GFP_KERNEL_ACCOUNT);
 	if (!permit)
-		goto err_segment;
+		goto err_user;
+	permit->user = user;
 	kref_init(&permit->ref);
 	permit->process = process;
 	permit->segment = segment;
@@ -120,30 +113,33 @@ long xpm_permit_get(struct xpm_process *process, struct xpmem_ioc_get *req)
 	INIT_LIST_HEAD(&permit->attachments);
 
 	mutex_lock(&process->lock);
-	err = permit_publish(permit);
+	err = xpm_id_publish(&table, &permit->id);
 	if (err)
 		goto err_lock;
-	req->out_apid = permit->id;
+	req->out_apid = permit->id.value;
 	list_add_tail(&permit->link, &process->permits);
+	atomic_inc(&segment->permits);
 	mutex_unlock(&process->lock);
+	xpm_stats_add(XPM_STAT_PERMITS, 1);
+	xpm_stats_add(XPM_STAT_GETS, 1);
+	trace_xpmem_get(req->segid, req->out_apid, writable);
 	return 0;
 
 err_lock:
 	mutex_unlock(&process->lock);
 	kfree(permit);
+err_user:
+	xpm_user_uncharge(user, XPM_RESOURCE_PERMIT);
 err_segment:
 	xpm_segment_put(segment);
 	return err;
 }
 
-long xpm_permit_release(struct xpm_process *process, struct xpmem_ioc_id *req)
+long xpm_permit_release(struct xpm_process *process, s64 id)
 {
-	struct xpm_permit *permit;
+	struct xpm_permit *permit = xpm_permit_find(process, id);
 	bool found;
 
-	if (req->flags)
-		return -EOPNOTSUPP;
-	permit = xpm_permit_find(process, req->id);
 	if (IS_ERR(permit))
 		return PTR_ERR(permit);
 
@@ -190,7 +186,8 @@ void xpm_permit_kill(struct xpm_permit *permit)
 	struct xpm_segment *segment = permit->segment;
 	struct file *file;
 
-	rhashtable_remove_fast(&table, &permit->node, table_params);
+	xpm_id_withdraw(&table, &permit->id);
+	trace_xpmem_release(permit->id.value);
 
 	spin_lock(&permit->lock);
 	WRITE_ONCE(permit->dead, true);
@@ -205,7 +202,7 @@ void xpm_permit_kill(struct xpm_permit *permit)
 		 */
 		spin_lock(&segment->rmap.lock);
 		spin_unlock(&segment->rmap.lock);
-		xpm_notifier_zap_all(segment);
+		xpm_zap_all(segment);
 		permit->leftover = true;
 		xpm_process_leftover(permit->process);
 	}

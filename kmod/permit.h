@@ -5,21 +5,22 @@
 
 #include <linux/fs.h>
 #include <linux/kref.h>
-#include <linux/rhashtable-types.h>
 #include <linux/spinlock.h>
 
+#include "id.h"
 #include "xpmem_ioctl.h"
 
 struct xpm_process;
 struct xpm_segment;
+struct xpm_user;
 
 struct xpm_permit {
-	s64 id;
-	struct rhash_head node;
+	struct xpm_id id;
 	struct kref ref;
 	struct list_head link;		/* in process->permits, under its lock */
 	struct xpm_process *process;	/* good until killed; longer if leftover */
 	struct xpm_segment *segment;	/* held */
+	struct xpm_user *user;		/* charged */
 	bool writable;
 	bool leftover;			/* dead, and counted by the process */
 
@@ -27,6 +28,7 @@ struct xpm_permit {
 	bool dead;			/* also read under segment->rmap.lock */
 	struct file *file;		/* what attachments map; made by the first */
 	struct list_head attachments;	/* xpm_attachment.link */
+	unsigned int nr_attachments;	/* in the list */
 	struct rcu_head rcu;
 };
 
@@ -35,7 +37,7 @@ void xpm_permit_exit(void);
 
 /* Requests; see xpmem_ioctl.h */
 long xpm_permit_get(struct xpm_process *process, struct xpmem_ioc_get *req);
-long xpm_permit_release(struct xpm_process *process, struct xpmem_ioc_id *req);
+long xpm_permit_release(struct xpm_process *process, s64 id);
 
 /*
  * The process's permit with this id, with a reference; ENOENT when there is

@@ -27,10 +27,12 @@
 #include "process.h"
 
 #include <linux/sched/mm.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 
 #include "permit.h"
 #include "segment.h"
+#include "stats.h"
 
 static struct workqueue_struct *teardown_wq;
 
@@ -47,6 +49,7 @@ static void process_free(struct kref *ref)
 	/* Not the notifier's reference: a queued teardown outlives that. */
 	mmdrop(process->mm);
 	kfree(process);
+	xpm_stats_add(XPM_STAT_PROCESSES, -1);
 	if (atomic_dec_and_test(&nr_processes))
 		wake_up_var(&nr_processes);
 }
@@ -114,7 +117,9 @@ static struct mmu_notifier *process_alloc(struct mm_struct *mm)
 	spin_lock_init(&process->leftover_lock);
 	INIT_LIST_HEAD(&process->segments);
 	INIT_LIST_HEAD(&process->permits);
+	xpm_aging_setup(&process->aging);
 	atomic_inc(&nr_processes);
+	xpm_stats_add(XPM_STAT_PROCESSES, 1);
 	return &process->mn;
 }
 
@@ -133,8 +138,27 @@ static void process_mm_release(struct mmu_notifier *mn, struct mm_struct *mm)
 		process_put(process);
 }
 
+static int process_test_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long addr)
+{
+	struct xpm_process *process = container_of(mn, struct xpm_process, mn);
+
+	return xpm_aging_is_young(&process->aging, addr, addr + 1);
+}
+
+static int process_clear_young(struct mmu_notifier *mn, struct mm_struct *mm,
+			       unsigned long start, unsigned long end)
+{
+	struct xpm_process *process = container_of(mn, struct xpm_process, mn);
+
+	return xpm_aging_clear(&process->aging, start, end);
+}
+
 static const struct mmu_notifier_ops process_mn_ops = {
 	.release = process_mm_release,
+	.test_young = process_test_young,
+	/* Attachments' TLBs are flushed later, with the entries taken out. */
+	.clear_young = process_clear_young,
+	.clear_flush_young = process_clear_young,
 	.alloc_notifier = process_alloc,
 	.free_notifier = process_unregistered,
 };
@@ -219,6 +243,27 @@ void xpm_process_leftover_gone(struct xpm_process *process)
 	spin_unlock(&process->leftover_lock);
 	if (put)
 		mmu_notifier_put(&process->mn);
+}
+
+void xpm_process_show(struct xpm_process *process, struct seq_file *seq)
+{
+	unsigned int permits = 0, attachments = 0;
+	struct xpm_segment *segment;
+	struct xpm_permit *permit;
+
+	mutex_lock(&process->lock);
+	list_for_each_entry(permit, &process->permits, link) {
+		permits++;
+		attachments += READ_ONCE(permit->nr_attachments);
+	}
+	seq_printf(seq, "xpmem-segments:\t%u\nxpmem-permits:\t%u\nxpmem-attachments:\t%u\n",
+		   process->nr_segments, permits, attachments);
+	list_for_each_entry(segment, &process->segments, link)
+		seq_printf(seq, "xpmem-segment:\t%lld 0x%lx-0x%lx 0%03o permits=%d attachments=%d faults=%llu pages=%llu invalidations=%llu\n",
+			   segment->id.value, segment->start, segment->end, segment->mode,
+			   atomic_read(&segment->permits), atomic_read(&segment->attachments),
+			   segment->faults, segment->fault_pages, segment->invalidations);
+	mutex_unlock(&process->lock);
 }
 
 int xpm_process_init(void)

@@ -10,11 +10,16 @@
 #include <linux/sched.h>
 #include <linux/workqueue.h>
 
+#include "aging.h"
+
+struct seq_file;
+
 struct xpm_process {
 	struct mmu_notifier mn;		/* one an mm */
 	struct mm_struct *mm;		/* mm_count held; names the process */
 	struct kref ref;		/* the notifier's, and a queued teardown's */
 	struct work_struct teardown;
+	struct xpm_aging aging;		/* the segments by address */
 
 	struct mutex unmap_lock;	/* attachment.c: one thread unmaps at a time */
 	struct mutex lock;		/* all below */
@@ -45,6 +50,9 @@ void xpm_process_close(struct xpm_process *process);
 /* A permit was killed and has mappings in use; and at last it has none. */
 void xpm_process_leftover(struct xpm_process *process);
 void xpm_process_leftover_gone(struct xpm_process *process);
+
+/* What it has, for fdinfo of its descriptors */
+void xpm_process_show(struct xpm_process *process, struct seq_file *seq);
 
 static inline bool xpm_process_is_current(struct xpm_process *process)
 {

@@ -3,13 +3,19 @@
  * The module's own reverse map: what a segment knows of the owner's pages.
  *
  * One map a segment, indexed by page of the segment.  For each page it holds a
- * page frame number and three marks:
+ * page frame number and marks:
  *
- *  VALID     the owner maps this frame at this address now, and nothing is
- *            taking it away.  Only a VALID page may be inserted into an
- *            attachment.
- *  WRITABLE  (of a VALID page) the owner maps it writable, so may an attacher
- *  EXTERNAL  some attachment's page table may map the frame
+ *  VALID       the owner maps this frame at this address now, and nothing is
+ *              taking it away.  Only a VALID page may be inserted into an
+ *              attachment.
+ *  WRITABLE    (of a VALID page) the owner maps it writable, so may an attacher
+ *  EXTERNAL    some attachment's page table may map the frame
+ *  REMOTE      another subscriber of rmap_notifier.h has something of the page,
+ *              which it must hear of
+ *  REFERENCED  an attachment has faulted it in since somebody last asked for and
+ *              cleared this mark (aging.c)
+ *  AGED        REFERENCED was cleared, and the attachments' page tables are to be
+ *              emptied of it, so that the next access sets it again
  *
  * A page goes through
  *
@@ -19,23 +25,31 @@
  *      |<---------------'                       v
  *      '---------------- forget ------------ EXTERNAL
  *
- * revoke comes first in an invalidation, then the page tables of the attachers
- * are emptied, then forget.  EXTERNAL without VALID is therefore an
- * invalidation under way: a second invalidation of the same page that comes
- * meanwhile still sees EXTERNAL and does not return before the page tables are
- * empty, and no fault can insert the frame again.
+ * and the same with REMOTE in place of EXTERNAL, or both.  revoke comes first in
+ * an invalidation, then the subscribers take away what they hold, then forget.
+ * EXTERNAL without VALID is therefore an invalidation under way: a second
+ * invalidation of the same page that comes meanwhile still sees EXTERNAL and
+ * does not return before the page tables are empty, and no fault can insert the
+ * frame again.
  *
  * "last" is inclusive.  Callers hold the map's lock where a function says so.
  * Nothing here sleeps but xpm_rmap_reserve(), which is the only function that
  * allocates.  No page reference is held: a frame is meaningful only while its
  * page is VALID and the lock is held.
  *
- * The code uses nothing but XArray, spinlock and slab, and also builds in user
- * space (tests/unit).
+ * REFERENCED and AGED alone are changed without the lock, by atomic operations:
+ * the VM asks for them with a page table lock held, inside which the map's lock
+ * can't be taken as an insertion nests them the other way round.  Leaves are
+ * freed by RCU for that reader's sake.
+ *
+ * The code uses nothing but XArray, spinlock, RCU and slab, and also builds in
+ * user space (tests/unit).
  */
 #ifndef XPM_RMAP_H
 #define XPM_RMAP_H
 
+#include <linux/atomic.h>
+#include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
@@ -44,11 +58,21 @@
 #define XPM_LEAF_SHIFT	6
 #define XPM_LEAF_PAGES	(1UL << XPM_LEAF_SHIFT)
 
+/* What is found in, and forgotten of, a range; who has the pages */
+#define XPM_RMAP_EXTERNAL	(1U << 0)
+#define XPM_RMAP_REMOTE		(1U << 1)
+
 struct xpm_leaf {
 	u64 valid;
 	u64 writable;
 	u64 external;
-	unsigned long pfn[XPM_LEAF_PAGES];
+	u64 remote;
+	atomic64_t referenced;
+	atomic64_t aged;
+	union {
+		unsigned long pfn[XPM_LEAF_PAGES];
+		struct rcu_head rcu;	/* when it is erased */
+	};
 };
 
 struct xpm_rmap {
@@ -72,6 +96,9 @@ int xpm_rmap_reserve(struct xpm_rmap *map, unsigned long index);
 
 /* The leaf of @index or NULL.  Lock held, and the pointer is good as long. */
 struct xpm_leaf *xpm_rmap_leaf(struct xpm_rmap *map, unsigned long index);
+
+/* Frees the leaf of @index if it has no mark.  Lock held. */
+void xpm_rmap_trim(struct xpm_rmap *map, unsigned long index);
 
 /* Bits of the pages [first, last] of one leaf */
 static inline u64 xpm_leaf_mask(unsigned long first, unsigned long last)
@@ -107,8 +134,21 @@ static inline void xpm_leaf_map_external(struct xpm_leaf *leaf, u64 mask)
 	leaf->external |= mask;
 }
 
-/* True when a page of [first, last] is EXTERNAL.  Lock held. */
-bool xpm_rmap_is_external(struct xpm_rmap *map, unsigned long first, unsigned long last);
+/*
+ * The pages of @mask were mapped for an attacher.  Lock held.  Comes after the
+ * mapping, not before: whoever clears the mark then sees the page table entry.
+ */
+static inline void xpm_leaf_reference(struct xpm_leaf *leaf, u64 mask)
+{
+	if (~(u64)atomic64_read(&leaf->referenced) & mask)
+		atomic64_or(mask, &leaf->referenced);
+}
+
+/* Which of EXTERNAL and REMOTE some page of [first, last] has.  Lock held. */
+unsigned int xpm_rmap_marks(struct xpm_rmap *map, unsigned long first, unsigned long last);
+
+/* Makes the VALID pages of [first, last] REMOTE; returns how many.  Lock held. */
+unsigned long xpm_rmap_set_remote(struct xpm_rmap *map, unsigned long first, unsigned long last);
 
 /*
  * The two below walk [*first, last] a bounded piece at a time, lock held.  They
@@ -116,15 +156,32 @@ bool xpm_rmap_is_external(struct xpm_rmap *map, unsigned long first, unsigned lo
  * drops the lock, lets others run where it may, and calls again.  A leaf that
  * has no mark left is freed.
  *
- * xpm_rmap_revoke: no page of the piece is VALID any more; *external becomes
- * true when one is EXTERNAL, that is, when page tables of attachers must be
- * emptied.  The caller has made sure that no page becomes VALID meanwhile.
+ * xpm_rmap_revoke: no page of the piece is VALID any more; to *marks is added
+ * what of EXTERNAL and REMOTE was found, that is, who must let go.  The caller
+ * has made sure that no page becomes VALID meanwhile.
  *
- * xpm_rmap_forget: the page tables were emptied; no page of the piece that is
- * not VALID is EXTERNAL any more.
+ * xpm_rmap_forget: who has the pages of @marks let go; no page of the piece that
+ * is not VALID has these marks any more.
  */
 bool xpm_rmap_revoke(struct xpm_rmap *map, unsigned long *first, unsigned long last,
-		     bool *external);
-bool xpm_rmap_forget(struct xpm_rmap *map, unsigned long *first, unsigned long last);
+		     unsigned int *marks);
+bool xpm_rmap_forget(struct xpm_rmap *map, unsigned long *first, unsigned long last,
+		     unsigned int marks);
+
+/*
+ * Aging; no lock is needed and any spinlock may be held.
+ *
+ * xpm_rmap_is_young: whether a page of [first, last] is REFERENCED.
+ *
+ * xpm_rmap_clear_young: the same, and clears the mark; those that had it become
+ * AGED.
+ *
+ * xpm_rmap_next_aged: AGED pages of the first leaf at *at or after it that has
+ * any: takes the mark from them and returns those that were not REFERENCED again;
+ * *at is the leaf's number.  0 when there is none left.
+ */
+bool xpm_rmap_is_young(struct xpm_rmap *map, unsigned long first, unsigned long last);
+bool xpm_rmap_clear_young(struct xpm_rmap *map, unsigned long first, unsigned long last);
+u64 xpm_rmap_next_aged(struct xpm_rmap *map, unsigned long *at);
 
 #endif /* XPM_RMAP_H */

@@ -11,21 +11,19 @@
 
 #include <linux/cred.h>
 #include <linux/mm.h>
+#include <linux/pid.h>
 #include <linux/rhashtable.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
 
+#include "aging.h"
 #include "notifier.h"
 #include "process.h"
+#include "stats.h"
+#include "trace.h"
+#include "user.h"
 #include "xpm.h"
-
-static const struct rhashtable_params table_params = {
-	.key_len = sizeof_field(struct xpm_segment, id),
-	.key_offset = offsetof(struct xpm_segment, id),
-	.head_offset = offsetof(struct xpm_segment, node),
-	.automatic_shrinking = true,
-};
 
 static struct rhashtable table;
 
@@ -41,7 +39,7 @@ static const struct address_space_operations no_aops;
 
 int xpm_segment_init(void)
 {
-	return rhashtable_init(&table, &table_params);
+	return xpm_id_table_init(&table);
 }
 
 void xpm_segment_exit(void)
@@ -56,6 +54,7 @@ static void segment_free(struct kref *ref)
 	WARN_ON(mapping_mapped(&segment->mapping));
 	xpm_rmap_destroy(&segment->rmap);
 	put_cred(segment->cred);
+	put_pid(segment->tgid);
 	mmdrop(segment->mm);
 	kfree_rcu(segment, rcu);	/* xpm_segment_find() may look at it */
 }
@@ -72,16 +71,34 @@ bool xpm_segment_is_dead(struct xpm_segment *segment)
 
 struct xpm_segment *xpm_segment_find(s64 id)
 {
-	struct xpm_segment *segment;
+	struct xpm_segment *segment = ERR_PTR(-ENOENT);
+	struct xpm_id *found;
 
 	if (id <= 0)
 		return ERR_PTR(-EINVAL);
 	rcu_read_lock();
-	segment = rhashtable_lookup(&table, &id, table_params);
-	if (segment && !kref_get_unless_zero(&segment->ref))
-		segment = NULL;
+	found = xpm_id_find(&table, id);
+	if (found && kref_get_unless_zero(&container_of(found, struct xpm_segment, id)->ref))
+		segment = container_of(found, struct xpm_segment, id);
 	rcu_read_unlock();
-	return segment ?: ERR_PTR(-ENOENT);
+	return segment;
+}
+
+int xpm_segment_for_each(int (*show)(struct xpm_segment *segment, void *data), void *data)
+{
+	struct rhashtable_iter iter;
+	struct xpm_id *id;
+	int err = 0;
+
+	rhashtable_walk_enter(&table, &iter);
+	rhashtable_walk_start(&iter);
+	while (!err && (id = rhashtable_walk_next(&iter)))
+		/* -EAGAIN: the table grew; the walk began anew. */
+		if (!IS_ERR(id))
+			err = show(container_of(id, struct xpm_segment, id), data);
+	rhashtable_walk_stop(&iter);
+	rhashtable_walk_exit(&iter);
+	return err;
 }
 
 bool xpm_segment_permits(struct xpm_segment *segment, bool write)
@@ -98,21 +115,10 @@ bool xpm_segment_permits(struct xpm_segment *segment, bool write)
 	return ns_capable(segment->cred->user_ns, CAP_IPC_OWNER);
 }
 
-/* Publishes the segment under a new id. */
-static int segment_publish(struct xpm_segment *segment)
-{
-	int err;
-
-	do {
-		segment->id = xpm_new_id();
-		err = rhashtable_lookup_insert_fast(&table, &segment->node, table_params);
-	} while (err == -EEXIST);
-	return err;
-}
-
 long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req)
 {
 	struct xpm_segment *segment;
+	struct xpm_user *user;
 	u64 length = req->length;
 	u64 end;
 	int err;
@@ -128,9 +134,14 @@ long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req)
 	if (check_add_overflow(req->vaddr, length, &end) || end > TASK_SIZE)
 		return -EINVAL;
 
+	user = xpm_user_charge(XPM_RESOURCE_SEGMENT);
+	if (IS_ERR(user))
+		return PTR_ERR(user);
+	err = -ENOMEM;
 	segment = kzalloc(sizeof(*segment), GFP_KERNEL_ACCOUNT);
 	if (!segment)
-		return -ENOMEM;
+		goto err_user;
+	segment->user = user;
 	kref_init(&segment->ref);
 	segment->process = process;
 	segment->start = req->vaddr;
@@ -145,6 +156,7 @@ long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req)
 	if (err)
 		goto err_alloc;
 	segment->cred = get_current_cred();
+	segment->tgid = get_pid(task_tgid(current));
 	segment->mm = process->mm;
 	mmgrab(segment->mm);
 
@@ -156,33 +168,36 @@ long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req)
 	err = -ENOSPC;
 	if (process->nr_segments >= XPM_MAX_SEGMENTS)
 		goto err_lock;
-	err = segment_publish(segment);
+	err = xpm_id_publish(&table, &segment->id);
 	if (err)
 		goto err_lock;
-	req->out_segid = segment->id;
+	xpm_aging_insert(&process->aging, segment);
+	req->out_segid = segment->id.value;
 	list_add_tail(&segment->link, &process->segments);
 	process->nr_segments++;
 	mutex_unlock(&process->lock);
+	xpm_stats_add(XPM_STAT_SEGMENTS, 1);
+	xpm_stats_add(XPM_STAT_MAKES, 1);
+	trace_xpmem_make(req->out_segid, req->vaddr, end, req->mode);
 	return 0;
 
 err_lock:
 	mutex_unlock(&process->lock);
 	xpm_notifier_remove(segment);
 	xpm_segment_put(segment);
-	return err;
+	goto err_user;
 err_alloc:
 	kfree(segment);
+err_user:
+	xpm_user_uncharge(user, XPM_RESOURCE_SEGMENT);
 	return err;
 }
 
-long xpm_segment_remove(struct xpm_process *process, struct xpmem_ioc_id *req)
+long xpm_segment_remove(struct xpm_process *process, s64 id)
 {
-	struct xpm_segment *segment;
+	struct xpm_segment *segment = xpm_segment_find(id);
 	bool found;
 
-	if (req->flags)
-		return -EOPNOTSUPP;
-	segment = xpm_segment_find(req->id);
 	if (IS_ERR(segment))
 		return PTR_ERR(segment);
 	if (segment->process != process) {
@@ -204,7 +219,11 @@ long xpm_segment_remove(struct xpm_process *process, struct xpmem_ioc_id *req)
 
 void xpm_segment_kill(struct xpm_segment *segment)
 {
-	rhashtable_remove_fast(&table, &segment->node, table_params);
+	xpm_id_withdraw(&table, &segment->id);
+	xpm_aging_remove(&segment->process->aging, segment);
 	xpm_notifier_kill(segment);
+	xpm_user_uncharge(segment->user, XPM_RESOURCE_SEGMENT);
+	xpm_stats_add(XPM_STAT_SEGMENTS, -1);
+	trace_xpmem_remove(segment->id.value);
 	xpm_segment_put(segment);
 }

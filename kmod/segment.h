@@ -4,21 +4,26 @@
 #define XPM_SEGMENT_H
 
 #include <linux/fs.h>
+#include <linux/interval_tree.h>
 #include <linux/kref.h>
 #include <linux/mmu_notifier.h>
-#include <linux/rhashtable-types.h>
+#include <linux/workqueue.h>
 
+#include "id.h"
 #include "rmap.h"
 #include "xpmem_ioctl.h"
 
+struct seq_file;
 struct xpm_process;
+struct xpm_user;
 
 struct xpm_segment {
-	s64 id;
-	struct rhash_head node;
+	struct xpm_id id;
 	struct kref ref;
 	struct list_head link;		/* in process->segments, under its lock */
-	struct xpm_process *process;	/* to compare with; not dereferenced */
+	struct xpm_process *process;	/* good until killed, then to compare with */
+	struct xpm_user *user;		/* charged, until killed */
+	struct pid *tgid;		/* who made it */
 	struct mm_struct *mm;		/* mm_count held */
 	unsigned long start;		/* [start, end) of the owner's addresses */
 	unsigned long end;
@@ -33,6 +38,21 @@ struct xpm_segment {
 	struct address_space mapping;
 	struct xpm_rmap rmap;
 	bool dead;			/* under rmap.lock: nothing is inserted */
+	atomic_t recalls_now;		/* invalidations that may wait for long */
+
+	struct interval_tree_node span;	/* aging.c: in process->aging until killed */
+	struct work_struct aging_work;
+
+	/* What happened, for who looks at it */
+	u64 faults;			/* that mapped something; under rmap.lock */
+	u64 fault_pages;		/* under rmap.lock */
+	u64 invalidations;		/* under rmap.lock */
+	atomic_t permits;
+	atomic_t attachments;
+	atomic_long_t zaps;
+	atomic_long_t recalls;
+	atomic_long_t aged;
+
 	struct rcu_head rcu;
 };
 
@@ -41,11 +61,23 @@ void xpm_segment_exit(void);
 
 /* Requests; see xpmem_ioctl.h */
 long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req);
-long xpm_segment_remove(struct xpm_process *process, struct xpmem_ioc_id *req);
+long xpm_segment_remove(struct xpm_process *process, s64 id);
 
 /* The live segment with this id, with a reference, or an error pointer. */
 struct xpm_segment *xpm_segment_find(s64 id);
 void xpm_segment_put(struct xpm_segment *segment);
+
+static inline void xpm_segment_hold(struct xpm_segment *segment)
+{
+	kref_get(&segment->ref);
+}
+
+/*
+ * Calls @show for every live segment until it returns something else than 0,
+ * inside rcu_read_lock(); a table that is changed meanwhile may be seen in part,
+ * or in part twice.
+ */
+int xpm_segment_for_each(int (*show)(struct xpm_segment *segment, void *data), void *data);
 
 /*
  * Whether its owner took it away or is gone.  The second is seen here before the

@@ -58,14 +58,6 @@
 /* XPMEM 3.0.0, as QUERY and VERSION report it */
 #define XPM_VERSION	(3 << 16 | 0 << 12 | 0)
 
-/*
- * An id is positive; bits 62..51 are the number of the home partition (0 where
- * there is one partition), the rest is random so that ids can't be guessed.
- */
-#define XPM_ID_RANDOM_BITS	51
-
-s64 xpm_new_id(void);
-
 /* main.c: module parameter, permission bits that a segment can grant at all */
 unsigned int xpm_permit_mask(void);
 

@@ -48,4 +48,17 @@ static inline void xpm_vma_set_flags(struct vm_area_struct *vma, unsigned long s
 #endif
 }
 
+/*
+ * A thread of the process whose address space it is, or NULL; rcu_read_lock() is
+ * held.  The kernel keeps track of that with CONFIG_MEMCG alone.
+ */
+static inline struct task_struct *xpm_mm_task(struct mm_struct *mm)
+{
+#ifdef CONFIG_MEMCG
+	return rcu_dereference(mm->owner);
+#else
+	return NULL;
+#endif
+}
+
 #endif /* XPM_COMPAT_H */

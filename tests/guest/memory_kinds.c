@@ -18,7 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { NOTHING, READ, READ_WRITE };
+enum { REFUSED, NOTHING, READ, READ_WRITE };
 
 static struct {
 	const char *name;
@@ -98,17 +98,17 @@ static void add_special(void)
 		addr = map(PROT_READ | PROT_WRITE, MAP_SHARED, secret, 0);
 	if (addr != MAP_FAILED)
 		*addr = 1;
-	add("memfd_secret", addr, NOTHING);
+	add("memfd_secret", addr, REFUSED);
 
-	add("physical memory", map(PROT_READ, MAP_SHARED, mem, 0xf0000), NOTHING);
+	add("physical memory", map(PROT_READ, MAP_SHARED, mem, 0xf0000), REFUSED);
 	addr = map(PROT_READ, MAP_SHARED, hpet, 0);
 	if (addr != MAP_FAILED)
 		check(try_read(addr, NULL) == 0);
-	add("hpet", addr, NOTHING);
+	add("hpet", addr, REFUSED);
 
 	addr = attach_at(get_segment(make_segment(map_anon(PAGE), PAGE), XPMEM_RDWR), 0, PAGE);
 	*addr = 1;
-	add("an attachment", addr, NOTHING);
+	add("an attachment", addr, REFUSED);
 	add("vsyscall's neighbour vdso", (void *)getauxval(AT_SYSINFO_EHDR), READ);
 }
 
@@ -121,7 +121,7 @@ static void add_vvar(void)
 
 	while (maps && fgets(line, sizeof(line), maps))
 		if (strstr(line, "[vvar]") && sscanf(line, "%lx-", &start) == 1)
-			add("vvar", (void *)start, NOTHING);
+			add("vvar", (void *)start, REFUSED);
 	fclose(maps);
 }
 
@@ -133,9 +133,12 @@ static void attacher(int unused)
 	(void)unused;
 	for (int i = 0; i < count; i++) {
 		off_t offset = (off_t)(uintptr_t)kinds[i].addr;
-		char *at = attach_at(apid, offset, PAGE);
-		char *looking = attach_at(readable, offset, PAGE);
+		/* with the page before, as all of it in refused memory is refused at once */
+		char *at = attach_at(apid, offset - (off_t)PAGE, 2 * PAGE) + PAGE;
+		char *looking = attach_at(readable, offset - (off_t)PAGE, 2 * PAGE) + PAGE;
 		bool read = kinds[i].expected >= READ, write = kinds[i].expected >= READ_WRITE;
+		int error = kinds[i].expected == REFUSED ? -EOPNOTSUPP : -EFAULT;
+		int write_error = read ? -EFAULT : error;
 		size_t done;
 
 		/* writing first, reading first, and by prefault */
@@ -145,11 +148,11 @@ static void attacher(int unused)
 		    try_write(at, 1) != (write ? 0 : SIGBUS))
 			fail("%s is not as it should be", kinds[i].name);
 		check(xpmem_detach(at) == 0);
-		at = attach_at(apid, offset, PAGE);
-		if (xpmem_prefault(at, PAGE, 0, &done) != (read ? 0 : -EFAULT) ||
+		at = attach_at(apid, offset - (off_t)PAGE, 2 * PAGE) + PAGE;
+		if (xpmem_prefault(at, PAGE, 0, &done) != (read ? 0 : error) ||
 		    done != (read ? PAGE : 0) ||
 		    xpmem_prefault(at, PAGE, XPMEM_PREFAULT_WRITE, &done) !=
-			    (write ? 0 : -EFAULT) ||
+			    (write ? 0 : write_error) ||
 		    done != (write ? PAGE : 0))
 			fail("%s is not prefaulted as it should be", kinds[i].name);
 		check(xpmem_detach(at) == 0);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "linux/rcupdate.h"
 #include "linux/slab.h"
 #include "linux/xarray.h"
 
@@ -11,6 +12,7 @@ struct kmem_cache {
 	size_t size;
 };
 
+int shim_rcu_readers;
 size_t shim_objects;
 long shim_allocations_left = -1;
 
@@ -121,4 +123,43 @@ void *xa_erase(struct xarray *xa, unsigned long index)
 	xa->count--;
 	memmove(&xa->slots[at], &xa->slots[at + 1], (xa->count - at) * sizeof(*xa->slots));
 	return entry;
+}
+
+static void set_mark(struct xarray *xa, unsigned long index, bool mark)
+{
+	if (xa_load(xa, index))
+		xa->slots[place_of(xa, index)].mark = mark;
+}
+
+void xa_set_mark(struct xarray *xa, unsigned long index, xa_mark_t mark)
+{
+	(void)mark;
+	set_mark(xa, index, true);
+}
+
+void xa_clear_mark(struct xarray *xa, unsigned long index, xa_mark_t mark)
+{
+	(void)mark;
+	set_mark(xa, index, false);
+}
+
+void *xa_find(struct xarray *xa, unsigned long *index, unsigned long last, xa_mark_t mark)
+{
+	size_t at = place_of(xa, *index);
+
+	(void)mark;
+	while (at < xa->count && !xa->slots[at].mark)
+		at++;
+	if (at == xa->count || xa->slots[at].index > last)
+		return NULL;
+	*index = xa->slots[at].index;
+	return xa->slots[at].entry;
+}
+
+void *xa_find_after(struct xarray *xa, unsigned long *index, unsigned long last, xa_mark_t mark)
+{
+	if (*index == ULONG_MAX)
+		return NULL;
+	++*index;
+	return xa_find(xa, index, last, mark);
 }

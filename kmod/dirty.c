@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The dirty rule; see dirty.h. */
+#include "dirty.h"
+
+#include <linux/backing-dev.h>
+#include <linux/bitops.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+
+static bool make_dirty(struct folio *folio, bool wanted)
+{
+	struct address_space *mapping;
+
+	if (folio_test_dirty(folio))
+		return true;
+	if (folio_test_anon(folio)) {
+		if (!wanted && (!folio_test_swapbacked(folio) || folio_test_swapcache(folio)))
+			return false;
+	} else {
+		mapping = folio_mapping(folio);
+		if (mapping && mapping_can_writeback(mapping))
+			return false;
+	}
+	folio_mark_dirty(folio);
+	return true;
+}
+
+u64 xpm_dirty_pages(const unsigned long *pfn, u64 writable, u64 wanted)
+{
+	u64 dirty = 0, left;
+
+	for (left = writable; left; left &= left - 1) {
+		u64 bit = left & -left;
+
+		if (make_dirty(page_folio(pfn_to_page(pfn[__ffs64(left)])), wanted & bit))
+			dirty |= bit;
+	}
+	return dirty;
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Ids of segments and permits; see id.h. */
+#include "id.h"
+
+#include <linux/random.h>
+#include <linux/rhashtable.h>
+
+static const struct rhashtable_params params = {
+	.key_len = sizeof_field(struct xpm_id, value),
+	.key_offset = offsetof(struct xpm_id, value),
+	.head_offset = offsetof(struct xpm_id, node),
+	.automatic_shrinking = true,
+};
+
+int xpm_id_table_init(struct rhashtable *table)
+{
+	return rhashtable_init(table, &params);
+}
+
+int xpm_id_publish(struct rhashtable *table, struct xpm_id *id)
+{
+	int err;
+
+	do {
+		id->value = get_random_u64() & GENMASK_ULL(XPM_ID_RANDOM_BITS - 1, 0);
+		err = id->value ? rhashtable_lookup_insert_fast(table, &id->node, params) : -EEXIST;
+	} while (err == -EEXIST);
+	return err;
+}
+
+void xpm_id_withdraw(struct rhashtable *table, struct xpm_id *id)
+{
+	rhashtable_remove_fast(table, &id->node, params);
+}
+
+struct xpm_id *xpm_id_find(struct rhashtable *table, s64 value)
+{
+	return rhashtable_lookup(table, &value, params);
+}

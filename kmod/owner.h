@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The owner's side of a fault: holding its address space, looking at its page
+ * tables, and having the VM fault pages into them.
+ */
+#ifndef XPM_OWNER_H
+#define XPM_OWNER_H
+
+#include <linux/types.h>
+
+struct mm_struct;
+struct xpm_segment;
+
+/* Pages of one leaf that are handled together, and the one that must be */
+struct xpm_window {
+	unsigned long address;	/* where the attacher maps the target */
+	unsigned long first;
+	unsigned long last;
+	unsigned long target;
+	bool write;
+	unsigned long mapped;	/* out of insert: pages mapped from the target on */
+};
+
+/*
+ * Takes the owner's mmap_lock for reading and keeps the address space alive.
+ * @held is the address space whose mmap_lock the caller holds, or NULL: with
+ * one held, another is not waited for, -EAGAIN.  -ENOENT: the owner is gone.
+ * -EINTR: killed.
+ */
+int xpm_owner_lock(struct xpm_segment *segment, struct mm_struct *held);
+void xpm_owner_unlock(struct xpm_segment *segment, struct mm_struct *held);
+
+/*
+ * Reads the owner's page table of the window, as far as the target's mapping
+ * goes, and makes what is there VALID.  The owner's lock is held.
+ *
+ * 0: stored, whether the target is present or not; -EAGAIN: an invalidation
+ * came meanwhile; -EINPROGRESS: one is waiting for others, see notifier.h;
+ * -EFAULT: the owner has nothing there; -EOPNOTSUPP: what it has can't be shown;
+ * -ENOENT: the segment is dead; -ENOMEM.
+ */
+int xpm_owner_refresh(struct xpm_segment *segment, const struct xpm_window *w);
+
+/*
+ * Has the VM fault the target into the owner, whose lock is held; with
+ * @unlocked it may be dropped meanwhile.  -EFAULT: the owner has nothing there,
+ * or may not access it so itself, or it is poisoned; -EOPNOTSUPP as above;
+ * -ENOMEM; -EINTR: killed.
+ */
+int xpm_owner_populate(struct xpm_segment *segment, const struct xpm_window *w, bool *unlocked);
+
+/*
+ * The same for who may wait neither for user space nor for a device that may be
+ * user space: -EAGAIN where that would be needed.
+ */
+int xpm_owner_populate_nowait(struct xpm_segment *segment, const struct xpm_window *w);
+
+/*
+ * Whether pages [first, last] are all one mapping of a kind that can't be shown,
+ * as far as can be seen without waiting for the owner.  No lock held.
+ */
+bool xpm_owner_cannot_show(struct xpm_segment *segment, unsigned long first, unsigned long last);
+
+#endif /* XPM_OWNER_H */

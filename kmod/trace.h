@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Tracepoints, system "xpmem".  Pages are counted from the segment's start; last
+ * is inclusive.  Times are nanoseconds.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM xpmem
+
+#if !defined(XPM_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define XPM_TRACE_H
+
+#include <linux/tracepoint.h>
+
+#include "owner.h"
+#include "rmap_notifier.h"
+
+/* enum mmu_notifier_event, which perf and trace-cmd don't know */
+#define xpm_show_reason(event) \
+	__print_symbolic(event, \
+			 { MMU_NOTIFY_UNMAP, "unmap" }, \
+			 { MMU_NOTIFY_CLEAR, "clear" }, \
+			 { MMU_NOTIFY_PROTECTION_VMA, "protection-vma" }, \
+			 { MMU_NOTIFY_PROTECTION_PAGE, "protection-page" }, \
+			 { MMU_NOTIFY_SOFT_DIRTY, "soft-dirty" }, \
+			 { MMU_NOTIFY_RELEASE, "release" }, \
+			 { MMU_NOTIFY_MIGRATE, "migrate" }, \
+			 { MMU_NOTIFY_EXCLUSIVE, "exclusive" })
+
+TRACE_DEFINE_ENUM(MMU_NOTIFY_UNMAP);
+TRACE_DEFINE_ENUM(MMU_NOTIFY_CLEAR);
+TRACE_DEFINE_ENUM(MMU_NOTIFY_PROTECTION_VMA);
+TRACE_DEFINE_ENUM(MMU_NOTIFY_PROTECTION_PAGE);
+TRACE_DEFINE_ENUM(MMU_NOTIFY_SOFT_DIRTY);
+TRACE_DEFINE_ENUM(MMU_NOTIFY_RELEASE);
+TRACE_DEFINE_ENUM(MMU_NOTIFY_MIGRATE);
+TRACE_DEFINE_ENUM(MMU_NOTIFY_EXCLUSIVE);
+
+/* A process made a segment of [start, end) of its addresses */
+TRACE_EVENT(xpmem_make,
+	TP_PROTO(s64 segid, unsigned long start, unsigned long end, unsigned int mode),
+	TP_ARGS(segid, start, end, mode),
+	TP_STRUCT__entry(
+		__field(s64, segid)
+		__field(unsigned long, start)
+		__field(unsigned long, end)
+		__field(unsigned int, mode)
+	),
+	TP_fast_assign(
+		__entry->segid = segid;
+		__entry->start = start;
+		__entry->end = end;
+		__entry->mode = mode;
+	),
+	TP_printk("segid=%lld start=0x%lx end=0x%lx mode=0%03o", __entry->segid,
+		  __entry->start, __entry->end, __entry->mode)
+);
+
+DECLARE_EVENT_CLASS(xpmem_id,
+	TP_PROTO(s64 id),
+	TP_ARGS(id),
+	TP_STRUCT__entry(__field(s64, id)),
+	TP_fast_assign(__entry->id = id;),
+	TP_printk("id=%lld", __entry->id)
+);
+
+/* The segment is dead: by request, last close or the end of its owner */
+DEFINE_EVENT(xpmem_id, xpmem_remove, TP_PROTO(s64 id), TP_ARGS(id));
+/* The same of a permit */
+DEFINE_EVENT(xpmem_id, xpmem_release, TP_PROTO(s64 id), TP_ARGS(id));
+
+TRACE_EVENT(xpmem_get,
+	TP_PROTO(s64 segid, s64 apid, bool write),
+	TP_ARGS(segid, apid, write),
+	TP_STRUCT__entry(
+		__field(s64, segid)
+		__field(s64, apid)
+		__field(bool, write)
+	),
+	TP_fast_assign(
+		__entry->segid = segid;
+		__entry->apid = apid;
+		__entry->write = write;
+	),
+	TP_printk("segid=%lld apid=%lld write=%d", __entry->segid, __entry->apid,
+		  __entry->write)
+);
+
+DECLARE_EVENT_CLASS(xpmem_mapping,
+	TP_PROTO(s64 apid, unsigned long addr, unsigned long offset, unsigned long length),
+	TP_ARGS(apid, addr, offset, length),
+	TP_STRUCT__entry(
+		__field(s64, apid)
+		__field(unsigned long, addr)
+		__field(unsigned long, offset)
+		__field(unsigned long, length)
+	),
+	TP_fast_assign(
+		__entry->apid = apid;
+		__entry->addr = addr;
+		__entry->offset = offset;
+		__entry->length = length;
+	),
+	TP_printk("apid=%lld addr=0x%lx offset=0x%lx length=0x%lx", __entry->apid,
+		  __entry->addr, __entry->offset, __entry->length)
+);
+
+/* A mapping of an attachment began, and ended, by whatever call; bytes */
+DEFINE_EVENT(xpmem_mapping, xpmem_attach,
+	TP_PROTO(s64 apid, unsigned long addr, unsigned long offset, unsigned long length),
+	TP_ARGS(apid, addr, offset, length));
+DEFINE_EVENT(xpmem_mapping, xpmem_detach,
+	TP_PROTO(s64 apid, unsigned long addr, unsigned long offset, unsigned long length),
+	TP_ARGS(apid, addr, offset, length));
+
+/* Page table entries were made around the page, or (result not 0) none was */
+TRACE_EVENT(xpmem_fault,
+	TP_PROTO(s64 segid, const struct xpm_window *window, unsigned int pages, int result),
+	TP_ARGS(segid, window, pages, result),
+	TP_STRUCT__entry(
+		__field(s64, segid)
+		__field(unsigned long, page)
+		__field(unsigned long, addr)
+		__field(bool, write)
+		__field(unsigned int, pages)
+		__field(int, result)
+	),
+	TP_fast_assign(
+		__entry->segid = segid;
+		__entry->page = window->target;
+		__entry->addr = window->address;
+		__entry->write = window->write;
+		__entry->pages = pages;
+		__entry->result = result;
+	),
+	TP_printk("segid=%lld page=%lu addr=0x%lx write=%d pages=%u result=%d",
+		  __entry->segid, __entry->page, __entry->addr, __entry->write,
+		  __entry->pages, __entry->result)
+);
+
+/* The VM changed a range of the owner; wait_ns: what it had to wait for others */
+TRACE_EVENT(xpmem_invalidate,
+	TP_PROTO(const struct xpm_rmap_range *range, unsigned int marks, bool blockable,
+		 bool refused, u64 wait_ns),
+	TP_ARGS(range, marks, blockable, refused, wait_ns),
+	TP_STRUCT__entry(
+		__field(s64, segid)
+		__field(unsigned long, first)
+		__field(unsigned long, last)
+		__field(unsigned int, event)
+		__field(bool, reclaim)
+		__field(bool, external)
+		__field(bool, remote)
+		__field(bool, blockable)
+		__field(bool, refused)
+		__field(u64, wait_ns)
+	),
+	TP_fast_assign(
+		__entry->segid = range->segid;
+		__entry->first = range->first;
+		__entry->last = range->last;
+		__entry->event = range->event;
+		__entry->reclaim = range->reclaim;
+		__entry->external = marks & XPM_RMAP_EXTERNAL;
+		__entry->remote = marks & XPM_RMAP_REMOTE;
+		__entry->blockable = blockable;
+		__entry->refused = refused;
+		__entry->wait_ns = wait_ns;
+	),
+	TP_printk("segid=%lld first=%lu last=%lu reason=%s reclaim=%d external=%d remote=%d blockable=%d refused=%d wait_ns=%llu",
+		  __entry->segid, __entry->first, __entry->last,
+		  xpm_show_reason(__entry->event), __entry->reclaim, __entry->external,
+		  __entry->remote, __entry->blockable, __entry->refused, __entry->wait_ns)
+);
+
+/* A subscriber of xpm_rmap_notifier was waited for */
+TRACE_EVENT(xpmem_recall,
+	TP_PROTO(const struct xpm_rmap_range *range, const char *subscriber, u64 wait_ns),
+	TP_ARGS(range, subscriber, wait_ns),
+	TP_STRUCT__entry(
+		__field(s64, segid)
+		__field(unsigned long, first)
+		__field(unsigned long, last)
+		__field(unsigned int, event)
+		__array(char, subscriber, 16)
+		__field(u64, wait_ns)
+	),
+	TP_fast_assign(
+		__entry->segid = range->segid;
+		__entry->first = range->first;
+		__entry->last = range->last;
+		__entry->event = range->event;
+		strscpy(__entry->subscriber, subscriber, sizeof(__entry->subscriber));
+		__entry->wait_ns = wait_ns;
+	),
+	TP_printk("segid=%lld first=%lu last=%lu reason=%s subscriber=%s wait_ns=%llu",
+		  __entry->segid, __entry->first, __entry->last,
+		  xpm_show_reason(__entry->event), __entry->subscriber, __entry->wait_ns)
+);
+
+#endif /* XPM_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>
