@@ -26,8 +26,12 @@
  *  ENOENT      there is no such segment or permit, or the segment was removed,
  *              or its owner is gone, or the module is not loaded
  *  ENOMEM      out of memory, or out of address space
- *  ENOSPC      the process has as many segments as it may, 1024
+ *  ENOSPC      as many of these as there may be: 1024 segments of the process, or
+ *              the user's segments, permits or attachments (module parameters
+ *              max_segments_per_user and so on)
  *  ENOTTY      the loaded module is not of this project
+ *  EOPNOTSUPP  memory of a kind that can't be shared: of a device, memfd_secret,
+ *              or itself an attachment
  *
  * Not every call gives every one of them; each call's comment lists its own.
  * EMFILE, ENFILE, ENOMEM, ENOTTY and, for a missing module, ENOENT and EACCES
@@ -120,7 +124,8 @@ int xpmem_version(void);
  *
  * EINVAL: @vaddr or @size is not a page multiple, @size is 0, the range ends
  * past the last address, @permit_type is not XPMEM_PERMIT_MODE, or
- * @permit_value is not within 0777.  ENOSPC: the process has 1024 segments.
+ * @permit_value is not within 0777.  ENOSPC: the process has 1024 segments,
+ * or its user max_segments_per_user.
  *
  * The segment lasts until xpmem_remove, exec or exit of this process.  A child
  * does not inherit it: it goes on showing the parent's memory.
@@ -154,7 +159,8 @@ int xpmem_remove(xpmem_segid_t segid);
  * EACCES: the segment's permission bits refuse @flags to this process (a
  * process with CAP_IPC_OWNER in the owner's user namespace is not asked).
  * EINVAL: @flags or @permit_type is not one of the above, or @segid is not
- * positive.  ENOENT: no such segment, or its owner is gone.
+ * positive.  ENOENT: no such segment, or its owner is gone.  ENOSPC: the user has
+ * max_permits_per_user permits.
  *
  * The permit lasts until xpmem_release, exec or exit of this process, and is
  * not inherited by a child.
@@ -189,10 +195,13 @@ int xpmem_release(xpmem_apid_t apid);
  * Returns the attachment's address, or (void *)-1.
  *
  * EACCES: another process got the permit, for instance the parent; or @vaddr is
- * below vm.mmap_min_addr.  EINVAL: @addr.offset or @vaddr is not page aligned, @addr.offset is negative, @size
- * is 0, or the range ends past the segment's end.  ENOENT: no such permit, or
- * the segment was removed, or its owner is gone.  ENOMEM: also when the process
- * has as many mappings as vm.max_map_count allows.
+ * below vm.mmap_min_addr.  EINVAL: @addr.offset or @vaddr is not page aligned,
+ * @addr.offset is negative, @size is 0, or the range ends past the segment's end.
+ * ENOENT: no such permit, or the segment was removed, or its owner is gone.
+ * ENOMEM: also when the process has as many mappings as vm.max_map_count allows.
+ * ENOSPC: the user has max_attachments_per_user attachments.  EOPNOTSUPP: all of
+ * the range is one mapping of the owner that can't be shared.  Parts of such kind
+ * in a larger range, and what the owner maps later, raise SIGBUS when accessed.
  *
  * A child does not inherit the mapping; exec and exit unmap it.
  */

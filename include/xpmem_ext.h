@@ -6,7 +6,7 @@
  * as said at each.  The meaning of an errno is that of xpmem.h, and further:
  *
  *  EFAULT      the owner has no memory where the attachment is read or written
- *  EOPNOTSUPP  the loaded module does not know the call or a flag of it
+ *  EOPNOTSUPP  also: the loaded module does not know the call or a flag of it
  *
  * As in xpmem.h, any thread may call, also in the child of a fork.
  *
@@ -88,7 +88,8 @@ int xpmem_query(struct xpmem_info *info_ret, size_t size);
  *	of it is no attachment of this process
  * -ENOENT: the segment was removed, its owner is gone, or the module is not
  *	loaded
- * -EOPNOTSUPP: the module does not know the call, or a flag
+ * -EOPNOTSUPP: the module does not know the call, or a flag, or the owner's memory
+ *	at @vaddr + *@done_ret is of a kind that can't be shared
  * and what any call can fail with, see xpmem.h.
  */
 int xpmem_prefault(void *vaddr, size_t length, unsigned int flags,

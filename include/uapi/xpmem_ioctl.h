@@ -34,9 +34,11 @@
  *  ENOENT      no such segment or permit, or the segment was removed, or its
  *              owner is gone
  *  ENOMEM      out of memory, or (ATTACH) out of address space
- *  ENOSPC      (MAKE) the process has 1024 segments
+ *  ENOSPC      (MAKE, GET, ATTACH) a limit on their number is reached: 1024 segments
+ *              of the process, or the user's, which are module parameters
  *  ENOTTY      no such request
- *  EOPNOTSUPP  an unknown flag or reserved member is not zero
+ *  EOPNOTSUPP  an unknown flag or reserved member is not zero, or (ATTACH, PREFAULT)
+ *              the owner's memory is of a kind that can't be shown
  *  2004        XPMEM_ERRNO_NOPROC: the descriptor is another process's
  */
 #ifndef XPMEM_IOCTL_H

@@ -125,6 +125,14 @@ static void add_vvar(void)
 	fclose(maps);
 }
 
+/* With the page before it: a range wholly in refused memory is refused at once. */
+static char *attach_after(xpmem_apid_t apid, off_t offset)
+{
+	char *at = attach_at(apid, offset - (off_t)PAGE, 2 * PAGE);
+
+	return at + PAGE;
+}
+
 static void attacher(int unused)
 {
 	xpmem_apid_t readable = get_segment(board->segid[0], XPMEM_RDONLY);
@@ -133,9 +141,8 @@ static void attacher(int unused)
 	(void)unused;
 	for (int i = 0; i < count; i++) {
 		off_t offset = (off_t)(uintptr_t)kinds[i].addr;
-		/* with the page before, as all of it in refused memory is refused at once */
-		char *at = attach_at(apid, offset - (off_t)PAGE, 2 * PAGE) + PAGE;
-		char *looking = attach_at(readable, offset - (off_t)PAGE, 2 * PAGE) + PAGE;
+		char *at = attach_after(apid, offset);
+		char *looking = attach_after(readable, offset);
 		bool read = kinds[i].expected >= READ, write = kinds[i].expected >= READ_WRITE;
 		int error = kinds[i].expected == REFUSED ? -EOPNOTSUPP : -EFAULT;
 		int write_error = read ? -EFAULT : error;
@@ -148,7 +155,7 @@ static void attacher(int unused)
 		    try_write(at, 1) != (write ? 0 : SIGBUS))
 			fail("%s is not as it should be", kinds[i].name);
 		check(xpmem_detach(at) == 0);
-		at = attach_at(apid, offset - (off_t)PAGE, 2 * PAGE) + PAGE;
+		at = attach_after(apid, offset);
 		if (xpmem_prefault(at, PAGE, 0, &done) != (read ? 0 : error) ||
 		    done != (read ? PAGE : 0) ||
 		    xpmem_prefault(at, PAGE, XPMEM_PREFAULT_WRITE, &done) !=

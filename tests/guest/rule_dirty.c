@@ -54,7 +54,9 @@ static void stores_are_kept(int touched_before)
 	check(madvise(memory, SIZE, MADV_FREE) == 0);
 	reach(3);
 	await(4);
-	check(madvise(memory, SIZE, MADV_PAGEOUT) == 0);
+	/* Twice: the first only sees that the pages were used, before 6.8. */
+	for (int i = 0; i < 2; i++)
+		check(madvise(memory, SIZE, MADV_PAGEOUT) == 0);
 	for (size_t i = 0; i < PAGES; i++)
 		lost += memory[i * PAGE / 8] != 0xd1d1000 + i;
 	if (lost)

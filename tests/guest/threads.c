@@ -150,6 +150,15 @@ static void one_call(int call, int slot, unsigned int random)
 	}
 }
 
+/* That the threads met each other */
+static bool have_met(void)
+{
+	for (int call = 0; call < CALLS; call++)
+		if (!succeeded[call])
+			return false;
+	return failed[GET] && failed[ATTACH] && failed[TOUCH] && failed[PREFAULT];
+}
+
 static void *worker(void *number)
 {
 	unsigned int random = SEED + (uintptr_t)number;
@@ -157,12 +166,13 @@ static void *worker(void *number)
 
 	places = map_anon(SLOTS * 50 * PAGE);
 	pthread_barrier_wait(&all_there);
-	for (int round = 0; round < ROUNDS; round++) {
+	for (int round = 0; round < ROUNDS || !have_met(); round++) {
 		int value = rand_r(&random);
 
 		one_call(value % CALLS, value / CALLS % SLOTS, value / 1024);
 		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (now.tv_sec >= end.tv_sec)
+		/* On a busy machine it takes longer; the alarm is the limit. */
+		if (now.tv_sec >= end.tv_sec && have_met())
 			break;
 	}
 	for (int slot = 0; slot < SLOTS; slot++)
@@ -208,9 +218,6 @@ int main(void)
 			check(xpmem_remove(segids[slot]) == 0);
 	}
 	nothing_is_left();
-	/* that the threads met each other */
-	for (int call = 0; call < CALLS; call++)
-		check(succeeded[call]);
-	check(failed[GET] && failed[ATTACH] && failed[TOUCH] && failed[PREFAULT]);
+	check(have_met());
 	return 0;
 }

@@ -235,8 +235,8 @@ static void fork_and_trace(void)
 	}
 	check(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status));
 	errno = 0;
-	check(ptrace(PTRACE_PEEKDATA, pid, board->addr[0], 0) == -1 && errno);
-	check(ptrace(PTRACE_POKEDATA, pid, board->addr[0], 1L) == -1);
+	check(ptrace(PTRACE_PEEKDATA, pid, board->addr[0], 0) == *(long *)(void *)at && !errno);
+	check(ptrace(PTRACE_POKEDATA, pid, board->addr[0], *(long *)(void *)at) == 0);
 	check(ptrace(PTRACE_CONT, pid, 0, 0) == 0);
 	check(waitpid(pid, &status, 0) == pid && status == 0);
 }
