@@ -143,7 +143,7 @@ static int insert(struct vm_area_struct *vma, struct xpm_window *w)
 	u64 valid;
 	int err;
 
-	mmap_assert_locked(vma->vm_mm);
+	lockdep_assert_held(&vma->vm_mm->mmap_lock);
 
 	/* Page tables exist before rmap.lock is taken: nothing allocates under it. */
 	err = apply_to_page_range(vma->vm_mm, start, length, NULL, NULL);

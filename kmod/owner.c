@@ -38,7 +38,7 @@ int xpm_owner_lock(struct xpm_segment *segment, struct mm_struct *held)
 	if (!mmget_not_zero(mm))
 		return -ENOENT;
 	if (held == mm)
-		mmap_assert_locked(mm);		/* it attached itself */
+		lockdep_assert_held(&mm->mmap_lock);	/* it attached itself */
 	else if (held)
 		err = mmap_read_trylock(mm) ? 0 : -EAGAIN;
 	else
