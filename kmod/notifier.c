@@ -34,9 +34,11 @@
  *
  * Step 2 may take as long as another partition may take.  A fault would wait for
  * it in mmu_interval_read_begin() with an mmap_lock held and deaf to signals; so
- * the segment counts such calls, and a fault that sees one drops its locks and
+ * the process counts such calls, and a fault that sees one drops its locks and
  * waits killably (xpm_notifier_wait_recalls).  One that looked just before still
- * waits as long as the invalidation does, which is bounded.
+ * waits as long as the invalidation does, which is bounded.  They are counted for
+ * the process, not for the segment, as the VM has one sequence an address space:
+ * any segment that is invalidated meanwhile, by whoever, waits for its end.
  */
 #include "notifier.h"
 
@@ -45,6 +47,7 @@
 #include <linux/sched.h>
 #include <linux/wait_bit.h>
 
+#include "process.h"
 #include "rmap_notifier.h"
 #include "segment.h"
 #include "stats.h"
@@ -74,24 +77,25 @@ static void forget(struct xpm_segment *segment, unsigned long first, unsigned lo
 
 static void recalls_begin(struct xpm_segment *segment)
 {
-	atomic_inc(&segment->recalls_now);
+	atomic_inc(&segment->process->recalls);
 	atomic_long_inc(&segment->recalls);
 }
 
 static void recalls_end(struct xpm_segment *segment)
 {
-	if (atomic_dec_and_test(&segment->recalls_now))
-		wake_up_var(&segment->recalls_now);
+	if (atomic_dec_and_test(&segment->process->recalls))
+		wake_up_var(&segment->process->recalls);
 }
 
 bool xpm_notifier_recalls(struct xpm_segment *segment)
 {
-	return atomic_read(&segment->recalls_now);
+	return atomic_read(&segment->process->recalls);
 }
 
 int xpm_notifier_wait_recalls(struct xpm_segment *segment)
 {
-	return wait_var_event_killable(&segment->recalls_now, !xpm_notifier_recalls(segment));
+	return wait_var_event_killable(&segment->process->recalls,
+				       !xpm_notifier_recalls(segment));
 }
 
 static bool invalidate_block(struct xpm_rmap_range *range, unsigned long seq)

@@ -22,7 +22,7 @@ void xpm_notifier_remove(struct xpm_segment *segment);
 void xpm_notifier_kill(struct xpm_segment *segment);
 
 /*
- * Whether an invalidation of the segment waits for others than attachments.
+ * Whether an invalidation of the segment's process waits for others than attachments.
  * Then nothing should be looked up in the owner (mmu_interval_read_begin would
  * wait, with locks held) before the second function has returned 0: it waits,
  * with no lock held; -ERESTARTSYS: current is killed.

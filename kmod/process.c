@@ -54,21 +54,22 @@ static void process_free(struct kref *ref)
 		wake_up_var(&nr_processes);
 }
 
-static void process_put(struct xpm_process *process)
+void xpm_process_put(struct xpm_process *process)
 {
 	kref_put(&process->ref, process_free);
 }
 
 /*
  * Takes everything the process has, @closing when a file of it is closed: only
- * if that was the last.  Under one hold of the lock, so that what a thread makes
- * that opens the device again just then is not taken.  Runs any number of times,
- * also at once.
+ * if that was the last.  What it has is set apart under one hold of the lock, so
+ * that what a thread makes that opens the device again just then is not taken.
+ * That thread may still remove by its id what is set apart: each is taken off
+ * under the lock, by whoever comes first.  Runs any number of times, also at once.
  */
 static void process_teardown(struct xpm_process *process, bool closing)
 {
-	struct xpm_segment *segment, *next_segment;
-	struct xpm_permit *permit, *next_permit;
+	struct xpm_segment *segment;
+	struct xpm_permit *permit;
 	LIST_HEAD(segments);
 	LIST_HEAD(permits);
 
@@ -77,21 +78,24 @@ static void process_teardown(struct xpm_process *process, bool closing)
 		mutex_unlock(&process->lock);
 		return;
 	}
-	process->nr_segments = 0;
 	list_splice_init(&process->segments, &segments);
 	list_splice_init(&process->permits, &permits);
-	mutex_unlock(&process->lock);
-
-	list_for_each_entry_safe(permit, next_permit, &permits, link) {
+	while ((permit = list_first_entry_or_null(&permits, struct xpm_permit, link))) {
 		list_del_init(&permit->link);
+		mutex_unlock(&process->lock);
 		xpm_permit_kill(permit);
 		cond_resched();
+		mutex_lock(&process->lock);
 	}
-	list_for_each_entry_safe(segment, next_segment, &segments, link) {
+	while ((segment = list_first_entry_or_null(&segments, struct xpm_segment, link))) {
 		list_del_init(&segment->link);
+		process->nr_segments--;
+		mutex_unlock(&process->lock);
 		xpm_segment_kill(segment);
 		cond_resched();
+		mutex_lock(&process->lock);
 	}
+	mutex_unlock(&process->lock);
 }
 
 static void teardown_work(struct work_struct *work)
@@ -99,7 +103,7 @@ static void teardown_work(struct work_struct *work)
 	struct xpm_process *process = container_of(work, struct xpm_process, teardown);
 
 	process_teardown(process, false);
-	process_put(process);
+	xpm_process_put(process);
 }
 
 static struct mmu_notifier *process_alloc(struct mm_struct *mm)
@@ -125,7 +129,7 @@ static struct mmu_notifier *process_alloc(struct mm_struct *mm)
 
 static void process_unregistered(struct mmu_notifier *mn)
 {
-	process_put(container_of(mn, struct xpm_process, mn));
+	xpm_process_put(container_of(mn, struct xpm_process, mn));
 }
 
 /* The address space is going: the last mm_users is gone, no mapping is yet. */
@@ -135,7 +139,7 @@ static void process_mm_release(struct mmu_notifier *mn, struct mm_struct *mm)
 
 	kref_get(&process->ref);
 	if (!queue_work(teardown_wq, &process->teardown))
-		process_put(process);
+		xpm_process_put(process);
 }
 
 static int process_test_young(struct mmu_notifier *mn, struct mm_struct *mm, unsigned long addr)

@@ -17,9 +17,10 @@ struct seq_file;
 struct xpm_process {
 	struct mmu_notifier mn;		/* one an mm */
 	struct mm_struct *mm;		/* mm_count held; names the process */
-	struct kref ref;		/* the notifier's, and a queued teardown's */
+	struct kref ref;		/* the notifier's, a queued teardown's, segments' */
 	struct work_struct teardown;
 	struct xpm_aging aging;		/* the segments by address */
+	atomic_t recalls;		/* notifier.c: invalidations that may wait for long */
 
 	struct mutex unmap_lock;	/* attachment.c: one thread unmaps at a time */
 	struct mutex lock;		/* all below */
@@ -46,6 +47,14 @@ void xpm_process_exit(void);
 /* For open and release of the device; current is the process that opens. */
 struct xpm_process *xpm_process_open(void);
 void xpm_process_close(struct xpm_process *process);
+
+/* For segments, which may outlive all else of their process */
+static inline void xpm_process_hold(struct xpm_process *process)
+{
+	kref_get(&process->ref);
+}
+
+void xpm_process_put(struct xpm_process *process);
 
 /* A permit was killed and has mappings in use; and at last it has none. */
 void xpm_process_leftover(struct xpm_process *process);

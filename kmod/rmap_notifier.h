@@ -73,7 +73,8 @@ struct xpm_rmap_notifier_ops {
 	/*
 	 * Waits for what issue() began.  When it returns, nothing of the range is
 	 * held, whoever had to be declared dead for that.  It comes to an end in
-	 * bounded time, and soon when current is killed.
+	 * bounded time, and soon when current is killed.  A task that exits
+	 * (PF_EXITING) gets no signal any more: there the time is the only bound.
 	 */
 	void (*wait)(const struct xpm_rmap_range *range, struct xpm_rmap_wait *wait);
 	/*

@@ -47,16 +47,25 @@ void xpm_segment_exit(void)
 	rhashtable_destroy(&table);
 }
 
+/* xpm_segment_find() and xpm_segment_for_each() may look at it until then. */
+static void segment_free_rcu(struct rcu_head *rcu)
+{
+	struct xpm_segment *segment = container_of(rcu, struct xpm_segment, rcu);
+
+	put_cred(segment->cred);
+	put_pid(segment->tgid);
+	kfree(segment);
+}
+
 static void segment_free(struct kref *ref)
 {
 	struct xpm_segment *segment = container_of(ref, struct xpm_segment, ref);
 
 	WARN_ON(mapping_mapped(&segment->mapping));
 	xpm_rmap_destroy(&segment->rmap);
-	put_cred(segment->cred);
-	put_pid(segment->tgid);
 	mmdrop(segment->mm);
-	kfree_rcu(segment, rcu);	/* xpm_segment_find() may look at it */
+	xpm_process_put(segment->process);
+	call_rcu(&segment->rcu, segment_free_rcu);
 }
 
 void xpm_segment_put(struct xpm_segment *segment)
@@ -157,6 +166,7 @@ long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req)
 		goto err_alloc;
 	segment->cred = get_current_cred();
 	segment->tgid = get_pid(task_tgid(current));
+	xpm_process_hold(process);
 	segment->mm = process->mm;
 	mmgrab(segment->mm);
 

@@ -21,7 +21,7 @@ struct xpm_segment {
 	struct xpm_id id;
 	struct kref ref;
 	struct list_head link;		/* in process->segments, under its lock */
-	struct xpm_process *process;	/* good until killed, then to compare with */
+	struct xpm_process *process;	/* held */
 	struct xpm_user *user;		/* charged, until killed */
 	struct pid *tgid;		/* who made it */
 	struct mm_struct *mm;		/* mm_count held */
@@ -38,7 +38,6 @@ struct xpm_segment {
 	struct address_space mapping;
 	struct xpm_rmap rmap;
 	bool dead;			/* under rmap.lock: nothing is inserted */
-	atomic_t recalls_now;		/* invalidations that may wait for long */
 
 	struct interval_tree_node span;	/* aging.c: in process->aging until killed */
 	struct work_struct aging_work;
