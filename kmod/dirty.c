@@ -4,6 +4,7 @@
 
 #include <linux/backing-dev.h>
 #include <linux/bitops.h>
+#include <linux/dax.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 
@@ -18,8 +19,9 @@ static bool make_dirty(struct folio *folio, bool wanted)
 			return false;
 	} else {
 		mapping = folio_mapping(folio);
+		/* DAX has no clean page that is writable, and no flag on its pages. */
 		if (mapping && mapping_can_writeback(mapping))
-			return false;
+			return dax_mapping(mapping);
 	}
 	folio_mark_dirty(folio);
 	return true;

@@ -226,7 +226,6 @@ static void try_insert(struct xpm_segment *segment, struct xpm_window *w, struct
  */
 static int bring_in(struct xpm_segment *segment, struct xpm_window *w, struct mm_struct *mm)
 {
-	bool unlocked = false;
 	int err;
 
 	if (xpm_notifier_wait_recalls(segment))
@@ -234,9 +233,10 @@ static int bring_in(struct xpm_segment *segment, struct xpm_window *w, struct mm
 	err = xpm_owner_lock(segment, NULL);
 	if (err)
 		return err;
-	err = xpm_owner_populate(segment, w, &unlocked);
-	if (!err)
-		err = xpm_owner_refresh(segment, w);
+	err = xpm_owner_populate(segment, w);
+	if (err)
+		return err;
+	err = xpm_owner_refresh(segment, w);
 	if (!err)
 		try_insert(segment, w, mm);
 	xpm_owner_unlock(segment, NULL);
@@ -289,16 +289,21 @@ vm_fault_t xpm_fault(struct vm_fault *vmf)
 	if (!(vmf->flags & FAULT_FLAG_ALLOW_RETRY)) {
 		/*
 		 * A private futex on an attachment.  Its caller repeats without
-		 * looking at signals.
+		 * looking at signals, and without a pause.
 		 */
 		if (fatal_signal_pending(current) || current->flags & PF_EXITING)
 			return VM_FAULT_SIGBUS;
-		err = xpm_owner_lock(segment, mm);
+		if (err != -EINPROGRESS)
+			err = xpm_owner_lock(segment, mm);
 		if (!err) {
-			err = xpm_owner_populate(segment, &w, NULL);
+			err = xpm_owner_populate_nowait(segment, &w);
 			xpm_owner_unlock(segment, mm);
 		}
-		return err && err != -EAGAIN ? fault_error(segment, &w, err) : VM_FAULT_NOPAGE;
+		if (is_passing(err))
+			schedule_timeout_killable(1);
+		else if (err)
+			return fault_error(segment, &w, err);
+		return VM_FAULT_NOPAGE;
 	}
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return again;

@@ -9,6 +9,7 @@
 
 #include "aging.h"
 #include "device.h"
+#include "notifier.h"
 #include "permit.h"
 #include "policy.h"
 #include "proc.h"
@@ -67,6 +68,7 @@ static const struct {
 	{ NULL, xpm_policy_exit },
 	{ xpm_rmap_notifier_init, xpm_rmap_notifier_exit },
 	{ xpm_zap_init, xpm_zap_exit },
+	{ xpm_notifier_init, xpm_notifier_exit },
 	{ xpm_segment_init, xpm_segment_exit },
 	{ xpm_permit_init, xpm_permit_exit },
 	{ xpm_aging_init, xpm_aging_exit },
@@ -99,9 +101,9 @@ static int __init xpm_init(void)
 /*
  * Open files, mappings and faults under way hold the module by a file, so nobody
  * calls in any more; what is due are frees: of processes (waited for in
- * xpm_process_exit), of segments by works of aging (xpm_aging_exit), of leaves by
- * RCU (xpm_rmap_cache_destroy), and of the rest by RCU, which needs no code of
- * this module.
+ * xpm_process_exit), of segments by works (xpm_aging_exit, xpm_notifier_exit) and
+ * by RCU, as leaves are (xpm_rmap_cache_destroy), and of the rest by RCU, which
+ * needs no code of this module.
  */
 static void __exit xpm_exit(void)
 {

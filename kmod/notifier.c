@@ -46,12 +46,15 @@
 #include <linux/mmu_notifier.h>
 #include <linux/sched.h>
 #include <linux/wait_bit.h>
+#include <linux/workqueue.h>
 
 #include "process.h"
 #include "rmap_notifier.h"
 #include "segment.h"
 #include "stats.h"
 #include "trace.h"
+
+static struct workqueue_struct *bury_wq;
 
 /* Step 1 */
 static unsigned int revoke(struct xpm_segment *segment, unsigned long first, unsigned long last)
@@ -78,7 +81,6 @@ static void forget(struct xpm_segment *segment, unsigned long first, unsigned lo
 static void recalls_begin(struct xpm_segment *segment)
 {
 	atomic_inc(&segment->process->recalls);
-	atomic_long_inc(&segment->recalls);
 }
 
 static void recalls_end(struct xpm_segment *segment)
@@ -127,7 +129,39 @@ static bool invalidate_block(struct xpm_rmap_range *range, unsigned long seq)
 	return true;
 }
 
-/* The OOM reaper: it comes again, or leaves the range to exit_mmap. */
+/*
+ * From here nothing is inserted or handed out; takes away all there is.  Unlike an
+ * invalidation's, these marks can be forgotten without the VM's sequence: what is
+ * dead does not become VALID again.
+ */
+static void bury(struct xpm_segment *segment)
+{
+	unsigned long last = xpm_segment_last(segment);
+	unsigned int marks;
+
+	spin_lock(&segment->rmap.lock);
+	WRITE_ONCE(segment->dead, true);
+	marks = revoke(segment, 0, last);
+	spin_unlock(&segment->rmap.lock);
+
+	if (marks)
+		xpm_rmap_notifier_release(segment, marks);
+	forget(segment, 0, last, XPM_RMAP_EXTERNAL | XPM_RMAP_REMOTE);
+}
+
+static void bury_work(struct work_struct *work)
+{
+	struct xpm_segment *segment = container_of(work, struct xpm_segment, bury_work);
+
+	bury(segment);
+	xpm_segment_put(segment);
+}
+
+/*
+ * The OOM reaper, which comes for who was killed: it does not wait, but it comes
+ * again.  Its victim may take for ever to exit, if somebody holds its mm_users; so
+ * a refusal has the segment buried meanwhile.
+ */
 static bool invalidate_nonblock(struct xpm_rmap_range *range, unsigned long seq)
 {
 	struct xpm_segment *segment = range->segment;
@@ -140,14 +174,22 @@ static bool invalidate_nonblock(struct xpm_rmap_range *range, unsigned long seq)
 	mmu_interval_set_seq(&segment->notifier, seq);
 	segment->invalidations++;
 	marks = 0;
-	while (xpm_rmap_revoke(&segment->rmap, &from, range->last, &marks))
-		;
+	while (xpm_rmap_revoke(&segment->rmap, &from, range->last, &marks)) {
+		/* No cond_resched() where nothing may block; others may go on. */
+		spin_unlock(&segment->rmap.lock);
+		spin_lock(&segment->rmap.lock);
+	}
 	spin_unlock(&segment->rmap.lock);
 
 	xpm_stats_add(XPM_STAT_INVALIDATIONS, 1);
 	if (marks) {
 		gone = xpm_rmap_notifier_invalidate_nonblock(range, marks);
 		xpm_stats_add(gone ? XPM_STAT_INVALIDATED_EXTERNAL : XPM_STAT_REFUSED_NONBLOCK, 1);
+	}
+	if (!gone) {
+		xpm_segment_hold(segment);	/* not the last: we are its notifier */
+		if (!queue_work(bury_wq, &segment->bury_work))
+			xpm_segment_put(segment);
 	}
 	trace_xpmem_invalidate(range, marks, false, !gone, 0);
 	return gone;
@@ -177,6 +219,7 @@ static const struct mmu_interval_notifier_ops notifier_ops = {
 
 int xpm_notifier_insert(struct xpm_segment *segment, struct mm_struct *mm)
 {
+	INIT_WORK(&segment->bury_work, bury_work);
 	return mmu_interval_notifier_insert(&segment->notifier, mm, segment->start,
 					    segment->end - segment->start, &notifier_ops);
 }
@@ -188,16 +231,18 @@ void xpm_notifier_remove(struct xpm_segment *segment)
 
 void xpm_notifier_kill(struct xpm_segment *segment)
 {
-	unsigned long last = xpm_segment_last(segment);
-	unsigned int marks;
-
-	spin_lock(&segment->rmap.lock);
-	WRITE_ONCE(segment->dead, true);
-	marks = revoke(segment, 0, last);
-	spin_unlock(&segment->rmap.lock);
-
-	if (marks)
-		xpm_rmap_notifier_release(segment, marks);
-	forget(segment, 0, last, XPM_RMAP_EXTERNAL | XPM_RMAP_REMOTE);
+	bury(segment);
 	xpm_notifier_remove(segment);
+}
+
+int xpm_notifier_init(void)
+{
+	/* The OOM reaper counts on it: it needs its own rescuer. */
+	bury_wq = alloc_workqueue("xpmem_bury", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return bury_wq ? 0 : -ENOMEM;
+}
+
+void xpm_notifier_exit(void)
+{
+	destroy_workqueue(bury_wq);
 }

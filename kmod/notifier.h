@@ -8,6 +8,9 @@
 struct mm_struct;
 struct xpm_segment;
 
+int xpm_notifier_init(void);
+void xpm_notifier_exit(void);
+
 /*
  * Subscribes the segment to its range of @mm, whose mm_users the caller holds
  * and whose mmap_lock it does not: the call takes it.  From here invalidations

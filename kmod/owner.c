@@ -8,6 +8,7 @@
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 
 #include "compat/compat.h"
 #include "notifier.h"
@@ -25,6 +26,9 @@ static bool can_show(struct vm_area_struct *vma)
 {
 	/* Device memory has no pages to follow; attachments are not attached. */
 	if (vma->vm_flags & (VM_IO | VM_PFNMAP | XPM_VM_SHADOW_STACK))
+		return false;
+	/* Nor memory that a driver maps uncached: one page, one memory type. */
+	if (!xpm_vma_is_cached(vma))
 		return false;
 	/* memfd_secret: not even the kernel may look at it. */
 	return magic_of(vma) != SECRETMEM_MAGIC;
@@ -117,29 +121,66 @@ int xpm_owner_refresh(struct xpm_segment *segment, const struct xpm_window *w)
 	return err;
 }
 
-static int populate(struct xpm_segment *segment, const struct xpm_window *w,
-		    struct vm_area_struct *vma, bool *unlocked)
+/*
+ * As fixup_user_fault(), but every mapping is looked at that is faulted in: while
+ * the lock was dropped the owner may have put an attachment there, whose fault
+ * would come here again, inside this one, and so on.
+ */
+static int populate(struct xpm_segment *segment, const struct xpm_window *w, bool *unlocked)
 {
-	unsigned int flags = FAULT_FLAG_REMOTE | (w->write ? FAULT_FLAG_WRITE : 0);
+	unsigned int flags = FAULT_FLAG_REMOTE | (w->write ? FAULT_FLAG_WRITE : 0) |
+			     (unlocked ? FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE : 0);
 	unsigned long addr = xpm_segment_address(segment, w->target);
-	struct xpm_policy *policy;
-	int err;
+	struct vm_area_struct *vma;
+	vm_fault_t ret;
 
-	if (!vma)
-		return -EFAULT;
-	if (!can_show(vma))
-		return -EOPNOTSUPP;
-	xpm_stats_add(XPM_STAT_POPULATES, 1);
-	policy = xpm_policy_enter(segment->mm);
-	err = fixup_user_fault(segment->mm, addr, flags, unlocked);
+	for (;;) {
+		vma = vma_lookup(segment->mm, addr);
+		if (!vma)
+			return -EFAULT;
+		if (!can_show(vma))
+			return -EOPNOTSUPP;
+		if (!(vma->vm_flags & (w->write ? VM_WRITE : VM_READ)))
+			return -EFAULT;
+		if (unlocked && fatal_signal_pending(current))
+			return -EINTR;
+
+		ret = handle_mm_fault(vma, addr, flags, NULL);
+		if (ret & VM_FAULT_ERROR)
+			return vm_fault_to_errno(ret, 0);
+		if (!(ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)))
+			return 0;
+		if (mmap_read_lock_killable(segment->mm)) {
+			*unlocked = true;
+			return -EINTR;
+		}
+		if (ret & VM_FAULT_COMPLETED)
+			return 0;
+		flags |= FAULT_FLAG_TRIED;
+	}
+}
+
+static int populate_by_policy(struct xpm_segment *segment, const struct xpm_window *w,
+			      bool *unlocked)
+{
+	struct xpm_policy *policy = xpm_policy_enter(segment->mm);
+	int err = populate(segment, w, unlocked);
+
 	xpm_policy_leave(policy);
+	xpm_stats_add(XPM_STAT_POPULATES, !err);
 	return err;
 }
 
-int xpm_owner_populate(struct xpm_segment *segment, const struct xpm_window *w, bool *unlocked)
+int xpm_owner_populate(struct xpm_segment *segment, const struct xpm_window *w)
 {
-	return populate(segment, w,
-			vma_lookup(segment->mm, xpm_segment_address(segment, w->target)), unlocked);
+	bool unlocked = false;
+	int err = populate_by_policy(segment, w, &unlocked);
+
+	if (unlocked)
+		mmput_async(segment->mm);
+	else if (err)
+		xpm_owner_unlock(segment, NULL);
+	return err;
 }
 
 int xpm_owner_populate_nowait(struct xpm_segment *segment, const struct xpm_window *w)
@@ -148,9 +189,10 @@ int xpm_owner_populate_nowait(struct xpm_segment *segment, const struct xpm_wind
 		vma_lookup(segment->mm, xpm_segment_address(segment, w->target));
 
 	/* Any other file may be one of FUSE.  userfaultfd does not wait here. */
-	if (vma && vma->vm_file && !is_vm_hugetlb_page(vma) && magic_of(vma) != TMPFS_MAGIC)
-		return -EAGAIN;
-	return populate(segment, w, vma, NULL);
+	if (vma && vma->vm_file && !is_vm_hugetlb_page(vma) &&
+	    (magic_of(vma) != TMPFS_MAGIC || !S_ISREG(file_inode(vma->vm_file)->i_mode)))
+		return -EFAULT;
+	return populate_by_policy(segment, w, NULL);
 }
 
 bool xpm_owner_cannot_show(struct xpm_segment *segment, unsigned long first, unsigned long last)

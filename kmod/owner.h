@@ -42,16 +42,16 @@ void xpm_owner_unlock(struct xpm_segment *segment, struct mm_struct *held);
 int xpm_owner_refresh(struct xpm_segment *segment, const struct xpm_window *w);
 
 /*
- * Has the VM fault the target into the owner, whose lock is held; with
- * @unlocked it may be dropped meanwhile.  -EFAULT: the owner has nothing there,
- * or may not access it so itself, or it is poisoned; -EOPNOTSUPP as above;
- * -ENOMEM; -EINTR: killed.
+ * Has the VM fault the target into the owner, whose lock is held (@held was NULL),
+ * and which may be dropped meanwhile.  It is held on success alone.  -EFAULT: the
+ * owner has nothing there, or may not access it so itself, or it is poisoned;
+ * -EOPNOTSUPP as above; -ENOMEM; -EINTR: killed.
  */
-int xpm_owner_populate(struct xpm_segment *segment, const struct xpm_window *w, bool *unlocked);
+int xpm_owner_populate(struct xpm_segment *segment, const struct xpm_window *w);
 
 /*
- * The same for who may wait neither for user space nor for a device that may be
- * user space: -EAGAIN where that would be needed.
+ * The same with the locks of owner and attacher held throughout: -EFAULT also where
+ * it would have to wait for user space, or for a file that may be user space.
  */
 int xpm_owner_populate_nowait(struct xpm_segment *segment, const struct xpm_window *w);
 

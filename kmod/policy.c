@@ -9,6 +9,9 @@
  * has a copy of the owner's policy, or where the owner has none a preference for
  * the node on which it runs.  Threads stay on their CPUs.
  *
+ * When current's cpuset changes meanwhile, the copy follows, and current's own
+ * policy does not until the next change.
+ *
  * The nodes that current's cpuset does not allow are left out; if none is left,
  * current's own policy decides.
  *

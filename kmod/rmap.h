@@ -27,10 +27,11 @@
  *
  * and the same with REMOTE in place of EXTERNAL, or both.  revoke comes first in
  * an invalidation, then the subscribers take away what they hold, then forget.
- * EXTERNAL without VALID is therefore an invalidation under way: a second
- * invalidation of the same page that comes meanwhile still sees EXTERNAL and
- * does not return before the page tables are empty, and no fault can insert the
- * frame again.
+ * EXTERNAL without VALID is therefore an invalidation under way, or one that a call
+ * which may not sleep left to another: a second invalidation of the same page that
+ * comes meanwhile still sees EXTERNAL and does not return before the page tables
+ * are empty, and no fault can insert the frame again.  REMOTE without VALID may
+ * also be copies that are held on.
  *
  * "last" is inclusive.  Callers hold the map's lock where a function says so.
  * Nothing here sleeps but xpm_rmap_reserve(), which is the only function that

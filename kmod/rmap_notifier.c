@@ -90,8 +90,10 @@ static void wait_for(const struct xpm_rmap_notifier_ops *ops, int i,
 	ktime_t start = ktime_get();
 
 	ops->wait(range, wait);
-	if (1U << i != XPM_RMAP_EXTERNAL)
+	if (1U << i != XPM_RMAP_EXTERNAL) {
+		atomic_long_inc(&range->segment->recalls);
 		xpm_stats_add(XPM_STAT_RECALLS, 1);
+	}
 	trace_xpmem_recall(range, ops->name, ktime_to_ns(ktime_sub(ktime_get(), start)));
 }
 
@@ -109,7 +111,8 @@ unsigned int xpm_rmap_notifier_invalidate(const struct xpm_rmap_range *range, un
 	for (i = 0; i < NR_MARKS; i++) {
 		if (answer[i] == XPM_RMAP_WAIT)
 			wait_for(ops[i], i, range, &wait[i]);
-		if (answer[i] == XPM_RMAP_KEPT)
+		/* Else the mark would become that of other memory. */
+		if (answer[i] == XPM_RMAP_KEPT && !WARN_ON_ONCE(!range->reclaim))
 			marks &= ~(1U << i);
 	}
 	srcu_read_unlock(&chain_srcu, idx);

@@ -58,7 +58,7 @@ enum xpm_rmap_answer {
 	XPM_RMAP_WAIT,		/* will be gone when wait() returns */
 	/*
 	 * Copies are held on, which do not depend on the frame and are told of
-	 * the next change too: the mark stays.
+	 * the next change too: the mark stays.  An answer to range->reclaim alone.
 	 */
 	XPM_RMAP_KEPT,
 };

@@ -96,15 +96,22 @@ struct xpm_segment *xpm_segment_find(s64 id)
 int xpm_segment_for_each(int (*show)(struct xpm_segment *segment, void *data), void *data)
 {
 	struct rhashtable_iter iter;
+	unsigned int seen = 0;
 	struct xpm_id *id;
 	int err = 0;
 
 	rhashtable_walk_enter(&table, &iter);
 	rhashtable_walk_start(&iter);
-	while (!err && (id = rhashtable_walk_next(&iter)))
+	while (!err && (id = rhashtable_walk_next(&iter))) {
 		/* -EAGAIN: the table grew; the walk began anew. */
 		if (!IS_ERR(id))
 			err = show(container_of(id, struct xpm_segment, id), data);
+		if (++seen % 256 == 0) {
+			rhashtable_walk_stop(&iter);
+			cond_resched();
+			rhashtable_walk_start(&iter);
+		}
+	}
 	rhashtable_walk_stop(&iter);
 	rhashtable_walk_exit(&iter);
 	return err;

@@ -41,6 +41,7 @@ struct xpm_segment {
 
 	struct interval_tree_node span;	/* aging.c: in process->aging until killed */
 	struct work_struct aging_work;
+	struct work_struct bury_work;	/* notifier.c */
 
 	/* What happened, for who looks at it */
 	u64 faults;			/* that mapped something; under rmap.lock */
@@ -73,8 +74,8 @@ static inline void xpm_segment_hold(struct xpm_segment *segment)
 
 /*
  * Calls @show for every live segment until it returns something else than 0,
- * inside rcu_read_lock(); a table that is changed meanwhile may be seen in part,
- * or in part twice.
+ * which is called inside rcu_read_lock(); a table that is changed meanwhile may be
+ * seen in part, or in part twice.
  */
 int xpm_segment_for_each(int (*show)(struct xpm_segment *segment, void *data), void *data);
 

@@ -3,7 +3,8 @@
  * Users, and how many objects each has: the limits that are module parameters.
  *
  * A user is a real uid as the kernel knows it (kuid), so the same in all user
- * namespaces that map it, and one more namespace gives nobody more.  An object
+ * namespaces that map it: a namespace gives nobody more, other uids that it may map
+ * (/etc/subuid) are other users.  An object
  * is charged to who asked for it and stays charged to it, whatever becomes of
  * that process's credentials.
  */

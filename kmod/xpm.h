@@ -17,33 +17,47 @@
  *
  * Lock order, outermost first; each line says where the nesting happens.
  *
- * process->lock			(lists; nothing is held when it is taken)
+ * process->lock			(nothing is held when it is taken)
  *   mmap_lock of the caller, write	(process.c: register_interval_notifiers;
  *     every i_mmap_rwsem of the caller	mm_take_all_locks)
+ *   aging.lock				(segment.c: xpm_segment_make)
  *
  * process->unmap_lock			(attachment.c: unmap)
  *   mmap_lock of the caller
  *
- * mmap_lock of the caller, read or write
- *   permit->lock			(attachment.c: open and close of a mapping)
- *   mmap_lock of the owner, trylock	(fault.c: lock_owner; and the reverse in
- *					try_insert)
+ * mmap_lock of the attacher, read or write
+ *   permit->lock			(attachment.c: a mapping begins and ends)
+ *   process->leftover_lock, users_lock	(the same, by puts)
+ *   mmap_lock of the owner, trylock	(owner.c: xpm_owner_lock; and the reverse in
+ *					fault.c: try_insert)
  *   i_mmap_rwsem of the segment	(the VM: mapping, splitting, unmapping)
- *   invalidate_range_start map		(fault.c: mmu_interval_read_begin)
- *   segment->rmap.lock			(fault.c: store, insert)
+ *   invalidate_range_start map		(owner.c: mmu_interval_read_begin)
+ *   task_lock, used_lock		(policy.c)
+ *   segment->rmap.lock			(owner.c: xpm_owner_refresh; fault.c: insert;
+ *					access.c: copy)
  *     xarray lock of the rmap		(rmap.c)
  *     page table lock of the attacher	(fault.c: insert)
- *     i_pages, i_lock of a file	(fault.c: folio_mark_dirty)
+ *     i_pages, i_lock of a file	(dirty.c: folio_mark_dirty)
+ *
+ * page table lock of the owner, in the VM's SRCU section
+ *   aging.lock				(aging.c: look_at_all)
+ *     xarray lock of the rmap		(rmap.c: xpm_rmap_clear_young)
+ *     lock of a workqueue		(aging.c: look)
  *
  * whatever the VM holds in an invalidation of the owner
- *   segment->rmap.lock			(notifier.c; dropped before the zap)
- *   completion of a zap work		(notifier.c)
+ *   segment->rmap.lock			(notifier.c; dropped before the next)
+ *   chain_srcu, read			(rmap_notifier.c)
+ *     completion of a zap work		(zap.c)
+ *     what another subscriber waits for
  *
- * zap work, holding nothing
- *   i_mmap_rwsem of the segment	(unmap_mapping_pages)
+ * zap or aging work, or the end of a segment or permit, holding nothing
+ *   i_mmap_rwsem of the segment	(zap.c: unmap_mapping_pages)
  *     invalidate_range_start map of the attacher
  *       rmap.lock of segments the attacher owns
  *     page table lock of the attacher
+ *
+ * chain_lock				(rmap_notifier.c; nothing inside, and not held
+ *					when chain_srcu is waited for)
  *
  * Two rules that no lock can express:
  *  - two mmap_locks are never waited for at once (trylock, or drop the first);

@@ -48,6 +48,12 @@ static inline void xpm_vma_set_flags(struct vm_area_struct *vma, unsigned long s
 #endif
 }
 
+/* Write-back, the type that attachments have; x86 has its bits all zero for that. */
+static inline bool xpm_vma_is_cached(struct vm_area_struct *vma)
+{
+	return !(pgprot_val(vma->vm_page_prot) & _PAGE_CACHE_MASK);
+}
+
 /*
  * A thread of the process whose address space it is, or NULL; rcu_read_lock() is
  * held.  The kernel keeps track of that with CONFIG_MEMCG alone.
