@@ -86,7 +86,7 @@ struct xpm_rmap_notifier_ops {
 	/*
 	 * The segment is dead, removed by its owner or with it; called when it
 	 * has marked pages, with nothing held.  All that is held of it is gone
-	 * when this returns.
+	 * when this returns.  May come twice, also at once.
 	 */
 	void (*release)(struct xpm_segment *segment);
 };

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,33 +17,20 @@
 
 static xpmem_apid_t apid;
 
-static void limit(int resource, rlim_t value)
-{
-	check(setrlimit(resource, &(struct rlimit){ value, value }) == 0);
-}
-
-static void *attach(size_t size, void *hint)
-{
-	struct xpmem_addr where = { .apid = apid };
-
-	errno = 0;
-	return xpmem_attach(where, size, hint);
-}
-
 /* Attached memory is not the process's to lock: it counts for nothing. */
 static void locked_memory(int unused)
 {
 	char *at;
 
 	(void)unused;
-	limit(RLIMIT_MEMLOCK, 16 << 20);
+	set_limit(RLIMIT_MEMLOCK, 16 << 20);
 	become(1000, 1000);
 	apid = get_segment(board->segid[1], XPMEM_RDWR);
 	check(mlockall(MCL_FUTURE) == 0);
-	at = attach(32 << 20, NULL);
+	at = try_attach(apid, 32 << 20, NULL);
 	if (at == (char *)-1)
 		check(errno == ENOMEM);
-	at = attach(SIZE, NULL);
+	at = try_attach(apid, SIZE, NULL);
 	check(at != (char *)-1);
 	check(try_read(at, NULL) == 0);
 	check(xpmem_release(apid) == 0);
@@ -59,7 +45,7 @@ static void low_address(int unused)
 	if (mmap((void *)PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
 	    MAP_FAILED)
 		return;
-	check(attach(PAGE, (void *)PAGE) == (void *)-1);
+	check(try_attach(apid, PAGE, (void *)PAGE) == (void *)-1);
 	check(errno == EACCES || errno == EINVAL || errno == ENOMEM);
 }
 

@@ -11,25 +11,11 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define SIZE (64 * PAGE)
 
 static xpmem_apid_t apid;
-
-static void limit(int resource, rlim_t value)
-{
-	check(setrlimit(resource, &(struct rlimit){ value, value }) == 0);
-}
-
-static void *attach(size_t size, void *hint)
-{
-	struct xpmem_addr where = { .apid = apid };
-
-	errno = 0;
-	return xpmem_attach(where, size, hint);
-}
 
 /* No descriptor is needed but the one that is there. */
 static void no_descriptors(int unused)
@@ -38,8 +24,8 @@ static void no_descriptors(int unused)
 
 	(void)unused;
 	apid = get_segment(board->segid[0], XPMEM_RDWR);
-	limit(RLIMIT_NOFILE, 0);
-	at = attach(SIZE, NULL);
+	set_limit(RLIMIT_NOFILE, 0);
+	at = try_attach(apid, SIZE, NULL);
 	check(at != (char *)-1);
 	check(!differs(at, SIZE, 1));
 	check(xpmem_release(apid) == 0);
@@ -51,9 +37,9 @@ static void address_space(int unused)
 
 	(void)unused;
 	apid = get_segment(board->segid[0], XPMEM_RDWR);
-	at = attach(SIZE, NULL);
-	limit(RLIMIT_AS, 1 << 20);
-	check_errno(attach(SIZE, NULL), ENOMEM);
+	at = try_attach(apid, SIZE, NULL);
+	set_limit(RLIMIT_AS, 1 << 20);
+	check_errno(try_attach(apid, SIZE, NULL), ENOMEM);
 	check(!differs(at, SIZE, 1));
 	check(xpmem_detach(at) == 0);
 	check(xpmem_release(apid) == 0);
@@ -67,14 +53,14 @@ static void mappings(int unused)
 
 	(void)unused;
 	apid = get_segment(board->segid[0], XPMEM_RDWR);
-	end = attach(SIZE, NULL);
+	end = try_attach(apid, SIZE, NULL);
 	/* no two neighbours are one mapping */
 	for (int i = 0; mmap(NULL, PAGE, i % 2 ? PROT_READ : PROT_NONE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED; i++)
 		check(i < 1 << 20);
 	check(errno == ENOMEM);
 	while (fit < 16) {
-		at[fit] = attach(PAGE, NULL);
+		at[fit] = try_attach(apid, PAGE, NULL);
 		if (at[fit] == (char *)-1)
 			break;
 		fit++;

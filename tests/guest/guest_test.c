@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -17,7 +18,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 struct board *board;
@@ -63,13 +66,22 @@ void guest_check_errno(const char *file, int line, const char *call, long result
 	guest_fail(file, line, "%s: wanted errno %d (%s)", call, wanted, strerror(wanted));
 }
 
+/* Kernels that check themselves take several times as long. */
+unsigned int slowness(void)
+{
+	const char *slow = getenv("XPMEM_TEST_SLOW");
+	int factor = slow ? atoi(slow) : 1;
+
+	return factor > 1 ? (unsigned int)factor : 1;
+}
+
 void test_begin(unsigned int seconds)
 {
 	board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		     0);
 	check(board != MAP_FAILED);
-	time_limit = seconds;
-	alarm(seconds);
+	time_limit = seconds * slowness();
+	alarm(time_limit);
 }
 
 void reach(int step)
@@ -93,25 +105,40 @@ static void look_for_failed(void)
 		fail("process %d failed", child.si_pid);
 }
 
+void guest_pause(void)
+{
+	look_for_failed();
+	usleep(1000);
+}
+
 void await(int step)
 {
-	while (atomic_load(&board->step) < step) {
-		look_for_failed();
-		usleep(1000);
-	}
+	await_that(atomic_load(&board->step) >= step);
 }
 
 void await_count(int counter, int count)
 {
-	while (atomic_load(&board->count[counter]) < count) {
-		look_for_failed();
-		usleep(1000);
-	}
+	await_that(atomic_load(&board->count[counter]) >= count);
 }
 
 void count_up(int counter)
 {
 	atomic_fetch_add(&board->count[counter], 1);
+}
+
+void meet(int processes)
+{
+	int before = atomic_fetch_add(&board->met, 1);
+
+	await_that(atomic_load(&board->met) / processes > before / processes);
+}
+
+uint64_t milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 pid_t spawn(void (*body)(int arg), int arg)
@@ -154,6 +181,48 @@ void kill_and_join(pid_t pid)
 	check(kill(pid, SIGKILL) == 0);
 	check(waitpid(pid, &status, 0) == pid);
 	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+void run_crew(const struct crew *crew)
+{
+	pthread_t threads[64];
+	int started = 0;
+
+	for (; crew->body; crew++) {
+		for (int i = 0; i < crew->threads; i++) {
+			check(started < 64);
+			check(pthread_create(&threads[started], NULL, crew->body, NULL) == 0);
+			started++;
+		}
+	}
+	while (started)
+		check(pthread_join(threads[--started], NULL) == 0);
+}
+
+void run_pair(void (*process)(int number), unsigned int seconds, const char *first,
+	      const char *second)
+{
+	pid_t pids[2];
+
+	for (int i = 0; i < 2; i++)
+		pids[i] = spawn(process, i);
+	for (uint64_t end = milliseconds() + seconds * 1000UL; milliseconds() < end;)
+		guest_pause();
+	atomic_store(&board->stop, true);
+	for (int i = 0; i < 2; i++)
+		join(pids[i]);
+	for (int i = 0; i < 4; i++)
+		if (!atomic_load(&board->count[i]))
+			fail("process %d got through no round of %s", i % 2,
+			     i < 2 ? first : second);
+	printf("%d and %d rounds of %s, %d and %d of %s in %u s\n", atomic_load(&board->count[0]),
+	       atomic_load(&board->count[1]), first, atomic_load(&board->count[2]),
+	       atomic_load(&board->count[3]), second, seconds);
+}
+
+void set_limit(int resource, rlim_t value)
+{
+	check(setrlimit(resource, &(struct rlimit){ value, value }) == 0);
 }
 
 void become(uid_t uid, gid_t gid)
@@ -274,6 +343,26 @@ void *attach_at(xpmem_apid_t apid, off_t offset, size_t size)
 	return addr;
 }
 
+void *try_attach(xpmem_apid_t apid, size_t size, void *hint)
+{
+	struct xpmem_addr where = { .apid = apid };
+
+	errno = 0;
+	return xpmem_attach(where, size, hint);
+}
+
+int device_fd(void)
+{
+	for (int fd = 3; fd < 64; fd++) {
+		char path[32], target[32] = {};
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		if (readlink(path, target, sizeof(target) - 1) > 0 && !strcmp(target, "/dev/xpmem"))
+			return fd;
+	}
+	fail("the library has no descriptor of /dev/xpmem");
+}
+
 static uint64_t pagemap_entry(const void *addr)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
@@ -328,4 +417,98 @@ uint64_t read_number(const char *path, const char *key)
 		return strtoull(line + length, NULL, 0);
 	}
 	fail("%s has no %s", path, key ? key : "line");
+}
+
+static struct {
+	char path[128];
+	char text[64];
+} settings[8];
+static int settings_used;
+static pid_t settings_of;
+
+static void restore_settings(void)
+{
+	if (getpid() != settings_of)
+		return;
+	while (settings_used) {
+		settings_used--;
+		if (!write_file(settings[settings_used].path, settings[settings_used].text))
+			dprintf(STDERR_FILENO, "%s stays changed\n", settings[settings_used].path);
+	}
+}
+
+/* The alarm of a process with settings: restores them, and goes on as it does */
+static void restore_on_alarm(int signal)
+{
+	restore_settings();
+	raise(signal);
+}
+
+void set_until_exit(const char *path, const char *text)
+{
+	struct sigaction action = { .sa_handler = restore_on_alarm, .sa_flags = SA_RESETHAND };
+	FILE *file = fopen(path, "re");
+
+	if (!file)
+		fail("cannot read %s", path);
+	if (settings_of != getpid()) {
+		settings_of = getpid();
+		settings_used = 0;
+		check(atexit(restore_settings) == 0);
+		check(sigaction(SIGALRM, &action, NULL) == 0);
+	}
+	check(settings_used < 8);
+	check(fgets(settings[settings_used].text, sizeof(settings[0].text), file));
+	fclose(file);
+	snprintf(settings[settings_used].path, sizeof(settings[0].path), "%s", path);
+	settings_used++;
+	if (!write_file(path, text))
+		fail("cannot write %s to %s", text, path);
+}
+
+#define CGROUPS "/sys/fs/cgroup"
+
+static char cgroups[8][32];
+static int cgroups_used;
+static pid_t cgroups_of;
+
+const char *cgroup_file(const char *name, const char *file)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), CGROUPS "/%s/%s", name, file);
+	return path;
+}
+
+static void remove_cgroups(void)
+{
+	if (getpid() != cgroups_of)
+		return;
+	while (cgroups_used) {
+		cgroups_used--;
+		/* who has exited may be counted for a moment */
+		for (int i = 0; rmdir(cgroup_file(cgroups[cgroups_used], "")) && i < 5000; i++)
+			usleep(1000);
+	}
+}
+
+void cgroup_make(const char *name)
+{
+	if (cgroups_of != getpid()) {
+		cgroups_of = getpid();
+		cgroups_used = 0;
+		check(atexit(remove_cgroups) == 0);
+	}
+	check(cgroups_used < 8 && strlen(name) < sizeof(cgroups[0]));
+	if (mkdir(cgroup_file(name, ""), 0755) && errno != EEXIST)
+		fail("cannot make the cgroup %s", name);
+	strcpy(cgroups[cgroups_used++], name);
+	if (access(cgroup_file(name, "memory.current"), R_OK))
+		skip("there is no memory controller");
+}
+
+void cgroup_enter(const char *name)
+{
+	if (!write_file(cgroup_file(name, "cgroup.procs"), "0"))
+		fail("cannot enter the cgroup %s", name);
 }

@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "xpmem.h"
@@ -62,6 +63,7 @@ void guest_check_errno(const char *file, int line, const char *call, long result
 struct board {
 	_Atomic int step;
 	_Atomic int count[16];
+	_Atomic int met;
 	_Atomic bool stop;
 	xpmem_segid_t segid[64];
 	xpmem_apid_t apid[64];
@@ -71,7 +73,10 @@ struct board {
 
 extern struct board *board;
 
-/* First call of main: sets up the board and the alarm (seconds) */
+/*
+ * First call of main: sets up the board and the alarm (seconds, times what
+ * XPMEM_TEST_SLOW says)
+ */
 void test_begin(unsigned int seconds);
 
 void reach(int step);
@@ -79,6 +84,18 @@ void await(int step);
 /* The same with one of the board's counters, for any number of processes */
 void count_up(int counter);
 void await_count(int counter, int count);
+/* Waits for what no process of the test can tell; the alarm bounds it */
+#define await_that(condition) \
+	do { \
+		while (!(condition)) \
+			guest_pause(); \
+	} while (0)
+void guest_pause(void);
+/* Returns when so many processes have called it, time after time the same ones */
+void meet(int processes);
+uint64_t milliseconds(void);
+/* Factor for all times that a test bounds: above 1 on kernels full of checks */
+unsigned int slowness(void);
 
 /* Runs @body in a child; the child's exit status is that of the test's part */
 pid_t spawn(void (*body)(int arg), int arg);
@@ -86,8 +103,25 @@ pid_t spawn(void (*body)(int arg), int arg);
 void join(pid_t pid);
 /* Kills a child with SIGKILL and collects it */
 void kill_and_join(pid_t pid);
+/* Threads of one process: so many of each body, up to one without body */
+struct crew {
+	void *(*body)(void *unused);
+	int threads;
+};
+/* Starts them and waits for their ends */
+void run_crew(const struct crew *crew);
+/*
+ * Two processes, numbered 0 and 1, against each other for so many seconds, when
+ * board->stop is set.  Process n does two things again and again and counts
+ * them in counters n and 2 + n; each must have been done.  meet(2) is theirs.
+ */
+void run_pair(void (*process)(int number), unsigned int seconds, const char *first,
+	      const char *second);
 /* Becomes this user and group, with no supplementary group, for good */
 void become(uid_t uid, gid_t gid);
+
+/* Both limits, of RLIMIT_ kind */
+void set_limit(int resource, rlim_t value);
 
 /* What an access did: 0, or the signal it raised (SIGBUS, SIGSEGV) */
 int try_read(const volatile void *addr, uint64_t *value);
@@ -104,6 +138,10 @@ const void *differs(const void *addr, size_t size, uint64_t seed);
 xpmem_segid_t make_segment(void *addr, size_t size);
 xpmem_apid_t get_segment(xpmem_segid_t segid, int flags);
 void *attach_at(xpmem_apid_t apid, off_t offset, size_t size);
+/* From the segment's start, may fail: (void *)-1 with errno */
+void *try_attach(xpmem_apid_t apid, size_t size, void *hint);
+/* The descriptor of /dev/xpmem that the library has */
+int device_fd(void);
 
 /*
  * The kernel keeps pages on their way to the LRU in a list a CPU, with a
@@ -118,7 +156,21 @@ bool page_is_swapped(const void *addr);
 
 /* Writes a string to a file of /proc or /sys; false with errno when it fails */
 bool write_file(const char *path, const char *text);
+/*
+ * The same for the time of the test: the process that calls it puts the old text
+ * back when it exits or its alarm comes.  At most 8 files.
+ */
+void set_until_exit(const char *path, const char *text);
 /* Reads a number at the start of a file, or after "key " in one; fails the test */
 uint64_t read_number(const char *path, const char *key);
+
+/*
+ * Memory cgroups, below the root's, by name.  One is removed when the process
+ * that made it exits; by then nobody may be in it.
+ */
+void cgroup_make(const char *name);
+void cgroup_enter(const char *name);
+/* The path of one of its files, good until the next call */
+const char *cgroup_file(const char *name, const char *file);
 
 #endif /* GUEST_TEST_H */

@@ -10,11 +10,9 @@
 #include "guest_test.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,18 +29,6 @@ static const char *const ways[] = {
 };
 
 static int told[2];
-
-static int device_fd(void)
-{
-	for (int fd = 3; fd < 64; fd++) {
-		char path[32], target[32] = {};
-
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		if (readlink(path, target, sizeof(target) - 1) > 0 && !strcmp(target, "/dev/xpmem"))
-			return fd;
-	}
-	fail("the library has no descriptor");
-}
 
 /*
  * The kernel forks with the descriptor; that the library would close its copy

@@ -6,8 +6,6 @@
  */
 #include "guest_test.h"
 
-#include <pthread.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,8 +14,6 @@
 #define PAGES 256
 #define SIZE (PAGES * PAGE)
 #define SECONDS 8
-/* Each process must have got through this much; under emulation it is slow */
-#define LEAST 1
 
 static int me;
 static char *mine, *theirs;
@@ -55,39 +51,21 @@ static void *remap(void *unused)
 
 static void process(int number)
 {
-	pthread_t threads[FAULTERS + MAPPERS];
+	const struct crew crew[] = { { touch, FAULTERS }, { remap, MAPPERS }, {} };
 
 	me = number;
 	mine = map_anon(SIZE);
 	board->segid[me] = make_segment(mine, SIZE);
-	count_up(8);
-	await_count(8, 2);
+	meet(2);
 	theirs = attach_at(get_segment(board->segid[!me], XPMEM_RDWR), 0, SIZE);
-	for (int i = 0; i < FAULTERS + MAPPERS; i++)
-		check(pthread_create(&threads[i], NULL, i < FAULTERS ? touch : remap, NULL) == 0);
-	for (int i = 0; i < FAULTERS + MAPPERS; i++)
-		pthread_join(threads[i], NULL);
+	run_crew(crew);
 	/* The other may still be touching this one's memory. */
-	count_up(8);
-	await_count(8, 4);
+	meet(2);
 }
 
 int main(void)
 {
-	pid_t pids[2];
-
 	test_begin(60);
-	for (int i = 0; i < 2; i++)
-		pids[i] = spawn(process, i);
-	sleep(SECONDS);
-	atomic_store(&board->stop, true);
-	for (int i = 0; i < 2; i++)
-		join(pids[i]);
-	for (int i = 0; i < 4; i++)
-		if (atomic_load(&board->count[i]) < LEAST)
-			fail("process %d got through %d rounds of %s", i % 2,
-			     atomic_load(&board->count[i]), i < 2 ? "faults" : "mappings");
-	printf("%d and %d rounds of 64 faults in %d s\n", atomic_load(&board->count[0]),
-	       atomic_load(&board->count[1]), SECONDS);
+	run_pair(process, SECONDS, "64 faults", "mappings");
 	return 0;
 }

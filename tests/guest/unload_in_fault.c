@@ -11,31 +11,12 @@
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 static volatile uint64_t *seen;
-
-static int device_fd(void)
-{
-	char path[64], target[64];
-
-	for (int fd = 3; fd < 64; fd++) {
-		ssize_t length;
-
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		length = readlink(path, target, sizeof(target) - 1);
-		if (length < 0)
-			continue;
-		target[length] = '\0';
-		if (!strcmp(target, "/dev/xpmem"))
-			return fd;
-	}
-	fail("no descriptor of /dev/xpmem");
-}
 
 static void owner(int unused)
 {

@@ -13,6 +13,10 @@ SUITE_PASSED=0 SUITE_FAILED=0 SUITE_SKIPPED=0 SUITE_PATTERNS=()
 # What the example is run with in the guest: so many ranks; ranks that die and hang
 SUITE_MPI=(2 4 faults)
 
+# The guest: two nodes; some memory of each can be taken offline.
+SUITE_GUEST=(--cpus 2 --mem 2560 --numa 2 --zram 512 --disk 256 --hugepages 64
+	--append "secretmem.enable=1 movablecore=768M")
+
 suite_begin() { SUITE_PATTERNS=("$@"); }
 
 suite_wants() {
@@ -97,10 +101,11 @@ suite_run_unit() {
 # suite_run_guest RELEASE MODULES
 suite_run_guest() {
 	local release=$1 modules=$2 status=0 word name seconds ended='' start=$SECONDS
-	local -a programs mpi
+	local -a programs mpi limit=(--timeout 2400)
 	mapfile -t programs < <(suite_guest_names | suite_select | sed 's/^guest\.//')
 	mapfile -t mpi < <(suite_mpi_names | suite_select | sed 's/^mpi\.heat-//')
 	((${#programs[@]} + ${#mpi[@]})) || return 0
+	[[ $release != *-xpmem-debug ]] || limit=(--timeout 14400)
 	rm -f build/log/guest-status
 	while read -r word name seconds; do
 		case $word in
@@ -109,8 +114,7 @@ suite_run_guest() {
 		*) printf '       %s %s %s\n' "$word" "$name" "$seconds" ;;
 		esac
 	done < <(
-		tests/vm/vm run --kernel "$release" --cpus 2 --mem 2560 --zram 512 --disk 256 \
-			--hugepages 64 --append secretmem.enable=1 --timeout 2400 \
+		tests/vm/vm run --kernel "$release" "${SUITE_GUEST[@]}" "${limit[@]}" \
 			--log build/log/guest-console.log -- \
 			tests/guest/in-guest "$modules" build/release "${programs[*]}" "${mpi[*]}"
 		echo $? >build/log/guest-status

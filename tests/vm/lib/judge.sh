@@ -13,7 +13,8 @@
 #  - Matching is case-sensitive and byte-wise: a log may hold any byte.
 #
 # Not bad, on purpose: OOM kills (with their call trace), crashes of programs
-# ("segfault at", "traps: "), taint notes, hwpoison reports: tests provoke them.
+# ("segfault at", "traps: "), taint notes, hwpoison reports, pages that kept a
+# block of memory from going offline: tests provoke them.
 
 # One extended regular expression a line.
 bad_patterns() {
@@ -87,6 +88,7 @@ good_patterns() {
 		, data leaks? possible
 		Kernel memory leak detector (initialized|disabled)
 		traps: [^ ]+ general protection fault ip:
+		page dumped because: (unmovable page|migration failure|isolation failed)
 	EOF
 }
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Turns what the user calls a kernel version into a directory of the cache that
-# can be booted:
+# can be booted; "debug" is built from source by tests/vm/debug-kernel:
 #
 #	release		the uname release
 #	kernel		what qemu boots: the unpacked ELF image, else the bzImage
@@ -55,10 +55,18 @@ package_releases() {
 	done | sort -V
 }
 
-# resolve_release VERSION: prints a full release for 6.1, 6.12-rt, a release,
-# or a directory with a kernel.
+# What debug.config gives as local version
+is_debug_kernel() { [[ $1 == debug || $1 == *-xpmem-debug ]]; }
+
+# resolve_release VERSION: prints a full release for 6.1, 6.12-rt, debug, a
+# release, or a directory with a kernel.
 resolve_release() {
 	local version=$1 flavour=amd64 release image
+	if is_debug_kernel "$version"; then
+		image=$("$VM_DIR/debug-kernel") || exit "$EXIT_USAGE"
+		cat -- "$image/release"
+		return
+	fi
 	if [[ $version == */* || -d $version ]]; then
 		image=$(image_in_dir "$version") ||
 			die "no vmlinuz or bzImage in $version"
@@ -73,7 +81,7 @@ resolve_release() {
 		version=${BASH_REMATCH[1]}
 		flavour=${BASH_REMATCH[3]:+${BASH_REMATCH[3]}-}amd64
 	else
-		die "'$1' is no kernel version: use 6.1, 6.12, 6.1-rt, a release such as 6.1.0-56-amd64, or a directory"
+		die "'$1' is no kernel version: use 6.1, 6.12, 6.1-rt, debug, a release such as 6.1.0-56-amd64, or a directory"
 	fi
 	release=$(header_releases "$version" "$flavour" | tail -n 1)
 	if [[ -z $release ]]; then
@@ -221,6 +229,11 @@ build_dir_kernel() {
 # get_kernel VERSION: sets KERNEL_DIR and KERNEL_RELEASE.
 get_kernel() {
 	local version=$1 image key
+	if is_debug_kernel "$version"; then
+		KERNEL_DIR=$("$VM_DIR/debug-kernel") || exit "$EXIT_USAGE"
+		KERNEL_RELEASE=$(<"$KERNEL_DIR/release")
+		return
+	fi
 	if [[ $version == */* || -d $version ]]; then
 		image=$(image_in_dir "$version") ||
 			die "no vmlinuz or bzImage in $version"

@@ -194,6 +194,13 @@ verdict() {
 	return "$status"
 }
 
+# A kernel with every detector boots slowly, and looks for leaks before it goes.
+scale_limits() {
+	is_debug_kernel "$KERNEL_RELEASE" || return 0
+	[[ -n ${XPMEM_VM_BOOT_LIMIT:-} ]] || BOOT_LIMIT=$((BOOT_LIMIT * 5))
+	[[ -n ${XPMEM_VM_OFF_LIMIT:-} ]] || OFF_LIMIT=$((OFF_LIMIT * 5))
+}
+
 # run_guest COMMAND...: the options are in OPT_*.
 run_guest() {
 	local status=0
@@ -206,6 +213,7 @@ run_guest() {
 	make_cache
 	make_run_dir
 	get_kernel "$OPT_KERNEL"
+	scale_limits
 	get_initramfs
 	set_accel "$OPT_ACCEL"
 	choose_log
