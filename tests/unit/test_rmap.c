@@ -148,16 +148,19 @@ static void collect_aged(void)
 	unsigned long at = 0;
 	u64 mask;
 
-	while ((mask = xpm_rmap_next_aged(&map, &at))) {
-		for (unsigned long i = 0; i < PAGES; i++)
-			if ((FIRST + i) >> XPM_LEAF_SHIFT == at && mask & xpm_leaf_bit(FIRST + i)) {
-				ck_assert(model[i].aged && !model[i].referenced);
-				model[i].aged = false;
-			}
-		at++;
+	for (; (mask = xpm_rmap_next_aged(&map, &at)); at++) {
+		for (; mask; mask &= mask - 1) {
+			unsigned long i = (at << XPM_LEAF_SHIFT) +
+					  (unsigned long)__builtin_ctzll(mask) - FIRST;
+
+			if (i >= PAGES || !model[i].aged || model[i].referenced)
+				ck_abort_msg("page %lu is not AGED, or was used since", i);
+			model[i].aged = false;
+		}
 	}
 	for (unsigned long i = 0; i < PAGES; i++) {
-		ck_assert(!model[i].aged || model[i].referenced);
+		if (model[i].aged && !model[i].referenced)
+			ck_abort_msg("page %lu is AGED and was not found", i);
 		model[i].aged = false;
 	}
 }

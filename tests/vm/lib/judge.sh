@@ -88,6 +88,7 @@ good_patterns() {
 		, data leaks? possible
 		Kernel memory leak detector (initialized|disabled)
 		traps: [^ ]+ general protection fault ip:
+		Huh VM_FAULT_OOM leaked out to the #PF handler
 		page dumped because: (unmovable page|migration failure|isolation failed)
 	EOF
 }

@@ -167,7 +167,9 @@ link_installed_kernel() {
 	[[ -r /boot/vmlinuz-$release && -d /lib/modules/$release/kernel ]] || return 1
 	mkdir -p -- "$dir/boot" "$dir/lib/modules/$release"
 	ln -s "/boot/vmlinuz-$release" "$dir/boot/"
-	ln -s "/lib/modules/$release/kernel" "$dir/lib/modules/$release/"
+	# A copy: the guest's /lib/modules/<release> is this directory, in which a
+	# link to there would lead to itself.
+	cp -a -- "/lib/modules/$release/kernel" "$dir/lib/modules/$release/"
 	cp -- "/lib/modules/$release"/modules.{builtin,builtin.modinfo,order} "$dir/lib/modules/$release/"
 }
 
