@@ -65,7 +65,7 @@ static enum xpm_rmap_answer recall_issue(const struct xpm_rmap_range *range,
 			count(&counts.killed, 1);
 		count(&counts.issuing, -1);
 	}
-	if (behaves(RECALL_KEEP) || (range->reclaim && behaves(RECALL_KEEP_RECLAIM)))
+	if (range->reclaim && behaves(RECALL_KEEP_RECLAIM))
 		return XPM_RMAP_KEPT;
 	return behaves(RECALL_GONE) ? XPM_RMAP_GONE : XPM_RMAP_WAIT;
 }

@@ -18,8 +18,7 @@ struct recall_mark {
 #define RECALL_STUBBORN		(1 << 1) /* with RECALL_HOLD: deaf to signals, for 10 s */
 #define RECALL_HOLD_ISSUE	(1 << 2) /* issue() until this is cleared or current killed */
 #define RECALL_GONE		(1 << 3) /* issue() says that nothing is held */
-#define RECALL_KEEP		(1 << 4) /* issue() says that copies are held on */
-#define RECALL_KEEP_RECLAIM	(1 << 5) /* the same, when memory is reclaimed */
+#define RECALL_KEEP_RECLAIM	(1 << 4) /* issue() says that copies are held on, in reclaim */
 
 struct recall_counts {
 	__u64 issues;
