@@ -90,7 +90,7 @@ static void owner(int unused)
 	cgroup_enter(OWNERS_GROUP);
 	settle_pages();
 	memory = map_anon(REGIONS * SIZE);
-	check(madvise(memory, REGIONS * SIZE, MADV_NOHUGEPAGE) == 0);
+	no_huge_pages(memory, REGIONS * SIZE);
 	for (int region = 0; region < REGIONS; region++)
 		touch(memory + region * SIZE);
 	board->segid[0] = make_segment(memory, REGIONS * SIZE);

@@ -489,7 +489,7 @@ void cell_freed_is_left_alone(struct cell *cell)
 	bool running = cell->running;
 	char *poison = memory_scratch(&cell->memory, POISON_SIZE);
 
-	memory_small_pages(poison, POISON_SIZE);
+	no_huge_pages(poison, POISON_SIZE);
 	memory_fill(poison, 0, POISON_SIZE, POISON_SEED);
 	/* Two rounds begin and end meanwhile. */
 	peer_call(cell->busy, attacher_round, 0, 0);
@@ -557,6 +557,7 @@ void cell_start_attachers(struct cell *cell)
 {
 	cell->steady = peer_start();
 	cell->busy = peer_start();
+	cell->running = false;
 }
 
 void cell_make_memory(struct cell *cell)

@@ -44,7 +44,7 @@ static void merge(struct cell *cell)
 	part = is_private_file(memory) ? memory->size / 2 : memory->size;
 	cell_limit_stores(cell, 0);
 	twin = memory_scratch(memory, memory->size);
-	memory_small_pages(twin, memory->size);
+	no_huge_pages(twin, memory->size);
 	memory_fill(twin, 0, memory->size, memory->seed);
 	for (size_t at = 0; at < part; at += PAGE)
 		((uint64_t *)(void *)(memory->addr + at))[SLOT] = 0;

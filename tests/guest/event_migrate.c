@@ -100,7 +100,7 @@ static char *fill_balloon(void)
 {
 	char *balloon = map_anon(BALLOON);
 
-	memory_small_pages(balloon, BALLOON);
+	no_huge_pages(balloon, BALLOON);
 	for (size_t at = 0; at < BALLOON; at += PAGE)
 		balloon[at] = 1;
 	return balloon;

@@ -19,6 +19,7 @@
 #define SPLIT	   "/sys/kernel/debug/split_huge_pages"
 #define KHUGEPAGED "/sys/kernel/mm/transparent_hugepage/khugepaged/"
 #define PATIENCE   200	/* scans of all there is to collapse */
+#define TRIES	   100
 
 static size_t huge(const struct memory *memory)
 {
@@ -87,10 +88,16 @@ static void collapse(struct cell *cell)
 
 	want_huge(cell);
 	memory_settle();
-	if (madvise(memory->addr, memory->size, MADV_COLLAPSE)) {
+	for (int tries = 1; madvise(memory->addr, memory->size, MADV_COLLAPSE); tries++) {
 		if (errno == EINVAL)
 			cell_skip(cell, "the kernel collapses no such memory");
-		fail("MADV_COLLAPSE");
+		/*
+		 * madvise(2): a page was in use just then, as it is while the VM faults
+		 * it in for the busy attacher.  What held it for good would go on.
+		 */
+		if (errno != EAGAIN || tries == TRIES)
+			fail("MADV_COLLAPSE, tried %d times", tries);
+		guest_pause();
 	}
 	if (huge(memory) != memory->size)
 		fail("%zu of %zu bytes are huge pages", huge(memory), memory->size);

@@ -59,7 +59,7 @@ int main(void)
 	test_begin(90);
 	memory = map_anon(SIZE);
 	/* a fault of a new page for some rounds, of a page to be copied for others */
-	check(madvise(memory, SIZE, MADV_NOHUGEPAGE) == 0);
+	no_huge_pages(memory, SIZE);
 	board->segid[0] = make_segment(memory, SIZE);
 	for (int i = 0; i < ATTACHERS; i++)
 		pids[i] = spawn(attacher, i);

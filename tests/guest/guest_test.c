@@ -295,6 +295,11 @@ void *map_anon(size_t size)
 	return addr;
 }
 
+void no_huge_pages(void *addr, size_t size)
+{
+	check(madvise(addr, size, MADV_NOHUGEPAGE) == 0 || errno == EINVAL);
+}
+
 static uint64_t pattern(size_t at, uint64_t seed)
 {
 	return (at + 1) * 0x9e3779b97f4a7c15ULL ^ seed;

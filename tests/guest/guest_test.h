@@ -129,6 +129,8 @@ int try_write(volatile void *addr, uint64_t value);
 
 /* Private anonymous memory, zero, page aligned; never fails */
 void *map_anon(size_t size);
+/* Small pages alone there; some kernels have no others */
+void no_huge_pages(void *addr, size_t size);
 /* Fills every 8 bytes with a value that depends on the place and the seed */
 void fill(void *addr, size_t size, uint64_t seed);
 /* The first place that differs from fill(), or NULL */

@@ -56,7 +56,7 @@ static void owner(int unused)
 	(void)unused;
 	cgroup_enter(OWNER);
 	anon = map_anon(SIZE);
-	check(madvise(anon, SIZE, MADV_NOHUGEPAGE) == 0);
+	no_huge_pages(anon, SIZE);
 	shared = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	check(shared != MAP_FAILED);
 	board->segid[0] = make_segment(anon, SIZE);

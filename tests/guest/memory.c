@@ -329,11 +329,6 @@ void memory_settle(void)
 	check(syscall(SYS_migrate_pages, 0, MAX_NODES, &node, &node) >= 0);
 }
 
-void memory_small_pages(void *addr, size_t size)
-{
-	check(madvise(addr, size, MADV_NOHUGEPAGE) == 0 || errno == EINVAL);
-}
-
 void memory_pin(int cpu)
 {
 	cpu_set_t one;

@@ -90,8 +90,6 @@ uint64_t memory_refill(const struct memory *memory);
 
 /* Empties the lists of pages that each CPU keeps with a reference */
 void memory_settle(void);
-/* Small pages alone; some kernels have no others */
-void memory_small_pages(void *addr, size_t size);
 /* Ties the process to one CPU */
 void memory_pin(int cpu);
 /* How many pages are in memory, in the page cache or mapped */

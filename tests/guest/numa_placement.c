@@ -106,7 +106,7 @@ static char *make_memory(void)
 			    -1, 0);
 
 	check(memory != MAP_FAILED);
-	madvise(memory, SIZE, MADV_NOHUGEPAGE);
+	no_huge_pages(memory, SIZE);
 	if (owners[owner_number].vma_mode >= 0)
 		check(syscall(SYS_mbind, memory, SIZE, owners[owner_number].vma_mode,
 			      &owners[owner_number].vma_nodes, 64, 0) == 0);

@@ -261,7 +261,7 @@ static void reclaim(void)
 	int out = 0;
 
 	settle_pages();
-	check(madvise(memory, 64 * PAGE, MADV_NOHUGEPAGE) == 0);
+	no_huge_pages(memory, 64 * PAGE);
 	fill(memory, 64 * PAGE, SEED);
 	segid = make_segment(memory, 64 * PAGE);
 	check(!differs(attach_at(get_segment(segid, XPMEM_RDWR), 0, 64 * PAGE), 64 * PAGE, SEED));

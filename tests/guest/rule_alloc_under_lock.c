@@ -39,7 +39,7 @@ static void owner(int unused)
 	(void)unused;
 	enter_group();
 	memory = map_anon(OWNED_PAGES * PAGE);
-	check(madvise(memory, OWNED_PAGES * PAGE, MADV_NOHUGEPAGE) == 0);
+	no_huge_pages(memory, OWNED_PAGES * PAGE);
 	fill(memory, OWNED_PAGES * PAGE, 4);
 	board->segid[0] = make_segment(memory, OWNED_PAGES * PAGE);
 	reach(1);

@@ -65,7 +65,7 @@ int main(void)
 
 	test_begin(60);
 	memory = map_anon(DEPTH * 2 * PAGE);
-	check(madvise(memory, DEPTH * 2 * PAGE, MADV_NOHUGEPAGE) == 0 || errno == EINVAL);
+	no_huge_pages(memory, DEPTH * 2 * PAGE);
 	waiting.fd = open_userfaultfd(memory, DEPTH * 2 * PAGE);
 	waiting.events = POLLIN;
 	apid = get_segment(make_segment(NULL, XPMEM_MAXADDR_SIZE), XPMEM_RDWR);

@@ -109,7 +109,7 @@ int main(void)
 	/* The children of each round inherit nothing that adds map counts. */
 	memory = map_anon(SIZE);
 	check(madvise(memory, SIZE, MADV_DONTFORK) == 0);
-	check(madvise(memory, SIZE, MADV_NOHUGEPAGE) == 0);
+	no_huge_pages(memory, SIZE);
 	counts_stay("anonymous", memory);
 
 	fd = memfd_create("unpinned", MFD_CLOEXEC);

@@ -10,6 +10,9 @@
 
 SUITE_PASSED=0 SUITE_FAILED=0 SUITE_SKIPPED=0 SUITE_PATTERNS=()
 
+# What failed tests printed, said again at the end where a reader of a long log looks
+SUITE_FAILURES=()
+
 # What the example is run with in the guest: so many ranks; ranks that die and hang
 SUITE_MPI=(2 4 faults)
 
@@ -29,17 +32,23 @@ suite_wants() {
 	return 1
 }
 
-# suite_result WORD NAME SECONDS
+# suite_result WORD NAME SECONDS [LINE...], the lines being what it printed
 suite_result() {
+	local lines=("${@:4}")
+	((${#lines[@]} <= 40)) || lines=("${lines[@]: -40}")
 	case $1 in
 	ok) SUITE_PASSED=$((SUITE_PASSED + 1)) ;;
 	skip) SUITE_SKIPPED=$((SUITE_SKIPPED + 1)) ;;
-	*) SUITE_FAILED=$((SUITE_FAILED + 1)) ;;
+	*)
+		SUITE_FAILED=$((SUITE_FAILED + 1))
+		SUITE_FAILURES+=("failed: $2" "${lines[@]}")
+		;;
 	esac
 	printf '%-6s %-40s %5s s\n' "$1" "$2" "$3"
 }
 
 suite_end() {
+	((SUITE_FAILED == 0)) || printf '%s\n' '' "${SUITE_FAILURES[@]}" ''
 	printf '%d passed, %d failed, %d skipped\n' $SUITE_PASSED $SUITE_FAILED $SUITE_SKIPPED
 	((SUITE_FAILED == 0 && SUITE_PASSED > 0))
 }
@@ -53,11 +62,11 @@ suite_vm_names() {
 }
 
 suite_run_vm() {
-	local start=$SECONDS word=ok
+	local start=$SECONDS word=ok lines=()
 	suite_wants vm.selftest || return 0
 	tests/vm/selftest --quick >build/log/vm-selftest.log 2>&1 || word=not-ok
-	[[ $word == ok ]] || grep '^not ok' build/log/vm-selftest.log | sed 's/^/       /'
-	suite_result $word vm.selftest $((SECONDS - start))
+	[[ $word == ok ]] || mapfile -t lines < <(grep '^not ok' build/log/vm-selftest.log)
+	suite_result $word vm.selftest $((SECONDS - start)) "${lines[@]}"
 }
 
 suite_guest_names() {
@@ -81,26 +90,31 @@ suite_select() {
 }
 
 suite_run_unit() {
-	local names regex line word
+	local names regex line word name='' seconds lines=()
 	mapfile -t names < <(suite_unit_names | suite_select)
 	((${#names[@]})) || return 0
 	regex=$(printf '%s\n' "${names[@]}" | sed 's/[.+]/\\&/g' | paste -sd '|')
 	while IFS= read -r line; do
-		# "12/71 Test #3: unit.x ....   Passed    0.02 sec"
-		[[ $line =~ ^\ *[0-9]+/[0-9]+\ Test\ +\#[0-9]+:\ ([^ ]+)\ \.*\**\ *(.*[^ ])\ +([0-9.]+)\ sec ]] || continue
+		# "12/71 Test #3: unit.x ....   Passed    0.02 sec", and what it printed
+		if ! [[ $line =~ ^\ *[0-9]+/[0-9]+\ Test\ +\#[0-9]+:\ ([^ ]+)\ \.*\**\ *(.*[^ ])\ +([0-9.]+)\ sec ]]; then
+			lines+=("       $line")
+			continue
+		fi
+		[[ ! $name ]] || suite_result "$word" "$name" "$seconds" "${lines[@]}"
+		name=${BASH_REMATCH[1]} seconds=${BASH_REMATCH[3]} lines=()
 		case ${BASH_REMATCH[2]} in
 		Passed) word=ok ;;
 		*Skipped) word=skip ;;
 		*) word=not-ok ;;
 		esac
-		suite_result $word "${BASH_REMATCH[1]}" "${BASH_REMATCH[3]}"
 	done < <(ctest --test-dir build/debug -R "^($regex)\$" --parallel "$(nproc)" \
 		--output-on-failure 2>&1 | tee build/log/unit.log)
+	[[ ! $name ]] || suite_result "$word" "$name" "$seconds" "${lines[@]}"
 }
 
 # suite_run_guest RELEASE MODULES
 suite_run_guest() {
-	local release=$1 modules=$2 status=0 word name seconds ended='' start=$SECONDS
+	local release=$1 modules=$2 status=0 word name seconds ended='' start=$SECONDS lines=()
 	local -a programs mpi limit=(--timeout 2400)
 	mapfile -t programs < <(suite_guest_names | suite_select | sed 's/^guest\.//')
 	mapfile -t mpi < <(suite_mpi_names | suite_select | sed 's/^mpi\.heat-//')
@@ -109,9 +123,15 @@ suite_run_guest() {
 	rm -f build/log/guest-status
 	while read -r word name seconds; do
 		case $word in
-		ok | not-ok | skip) suite_result "$word" "$name" "$seconds" ;;
+		ok | not-ok | skip)
+			suite_result "$word" "$name" "$seconds" "${lines[@]}"
+			lines=()
+			;;
 		end) ended=1 ;;
-		*) printf '       %s %s %s\n' "$word" "$name" "$seconds" ;;
+		*)
+			lines+=("       $word $name $seconds")
+			printf '%s\n' "${lines[-1]}"
+			;;
 		esac
 	done < <(
 		tests/vm/vm run --kernel "$release" "${SUITE_GUEST[@]}" "${limit[@]}" \
@@ -124,7 +144,8 @@ suite_run_guest() {
 	if [[ $ended && $status -le 1 ]]; then
 		suite_result ok guest.log $((SECONDS - start))
 	else
-		echo "       the guest ended with status $status; its console: build/log/guest-console.log"
-		suite_result not-ok guest.log $((SECONDS - start))
+		lines=("       the guest ended with status $status; its console: build/log/guest-console.log")
+		echo "${lines[-1]}"
+		suite_result not-ok guest.log $((SECONDS - start)) "${lines[@]}"
 	fi
 }
