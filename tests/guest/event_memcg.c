@@ -27,6 +27,15 @@ static bool write_group(const char *file, uint64_t value)
 	return write_file(cgroup_file(GROUP, file), text);
 }
 
+/* What is dirty can't be reclaimed: the disk's part of it is not the cgroup's. */
+static void write_back(struct cell *cell)
+{
+	if (!is(&cell->memory, DISK) || is(&cell->memory, READ_ONLY))
+		return;
+	cell_run_busy(cell, false);
+	check(fsync(cell->memory.fd) == 0);
+}
+
 /* The owner alone is in it: what attachers make the owner fault in is there too. */
 static void begin(struct cell *cell)
 {
@@ -35,11 +44,7 @@ static void begin(struct cell *cell)
 	cell_make_memory(cell);
 	cell_attach(cell);
 	cell_stores(cell);
-	if (is(&cell->memory, DISK) && !is(&cell->memory, READ_ONLY)) {
-		/* The disk's part of it is not the cgroup's. */
-		cell_run_busy(cell, false);
-		check(fsync(cell->memory.fd) == 0);
-	}
+	write_back(cell);
 	memory_settle();
 }
 
@@ -89,6 +94,7 @@ static void reclaim(struct cell *cell)
 	write_group("memory.reclaim", memory->size);
 	cell_same(cell);
 	cell_run_busy(cell, false);
+	write_back(cell);
 	memory_settle();
 	/* It fails when it got less than this, which is more than there is. */
 	write_group("memory.reclaim", 4 * number("memory.current"));

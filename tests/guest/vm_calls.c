@@ -134,6 +134,7 @@ static void input_and_output(void)
 	struct iovec local = { .iov_base = map_anon(PAGE), .iov_len = PAGE };
 	struct iovec remote = { .iov_base = at, .iov_len = PAGE };
 	char path[] = "/run/tmp/vm_calls.XXXXXX", name[64];
+	const char *disk = getenv("XPMEM_DISK");
 	int fds[2], file, mem, direct;
 
 	fresh();
@@ -155,15 +156,18 @@ static void input_and_output(void)
 	check(pread(file, at, SIZE, 0) == SIZE);
 	right("read and write");
 	close(file);
-	/* tmpfs of this kernel may refuse it; then there is nothing to see */
-	direct = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
-	if (direct >= 0) {
-		check(pwrite(direct, at, SIZE, 0) <= 0);
-		check(pread(direct, at, SIZE, 0) <= 0);
+	unlink(path);
+	if (disk) {
+		snprintf(name, sizeof(name), "%s/vm_calls", disk);
+		direct = open(name, O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
+		check(direct >= 0);
+		check(ftruncate(direct, SIZE) == 0);
+		check_errno(pwrite(direct, at, SIZE, 0), EFAULT);
+		check_errno(pread(direct, at, SIZE, 0), EFAULT);
 		close(direct);
+		unlink(name);
 		right("direct I/O");
 	}
-	unlink(path);
 	check(pipe(fds) == 0);
 	check(write(fds[1], at, PAGE) == PAGE);
 	check(read(fds[0], at, PAGE) == PAGE);
