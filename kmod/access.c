@@ -16,11 +16,12 @@
 #include <linux/sched/signal.h>
 
 #include "attachment.h"
-#include "dirty.h"
 #include "owner.h"
 #include "permit.h"
+#include "refresh.h"
 #include "segment.h"
 #include "stats.h"
+#include "window.h"
 
 /* Jiffies to try for the owner's lock, one by one */
 #define TRIES	(HZ / 4)
@@ -30,18 +31,16 @@ static int copy(struct xpm_permit *permit, unsigned long index, unsigned int off
 		void *buffer, unsigned int length, bool write)
 {
 	struct xpm_segment *segment = permit->segment;
-	u64 bit = xpm_leaf_bit(index);
-	struct xpm_leaf *leaf;
+	unsigned long pfn;
 	int err = -EAGAIN;
+	bool writable;
 	void *page;
 
-	spin_lock(&segment->rmap.lock);
-	leaf = xpm_rmap_leaf(&segment->rmap, index);
+	read_lock(&segment->rmap.lock);
 	if (segment->dead || READ_ONCE(permit->dead)) {
 		err = -ENOENT;
-	} else if (leaf && leaf->valid & bit &&
-		   (!write || xpm_dirty_pages(leaf->pfn, leaf->writable & bit, bit))) {
-		page = kmap_local_page(pfn_to_page(leaf->pfn[index & (XPM_LEAF_PAGES - 1)]));
+	} else if (xpm_rmap_find(&segment->rmap, index, &pfn, &writable) && (!write || writable)) {
+		page = kmap_local_page(pfn_to_page(pfn));
 		if (write)
 			memcpy(page + offset, buffer, length);
 		else
@@ -49,7 +48,7 @@ static int copy(struct xpm_permit *permit, unsigned long index, unsigned int off
 		kunmap_local(page);
 		err = 0;
 	}
-	spin_unlock(&segment->rmap.lock);
+	read_unlock(&segment->rmap.lock);
 	return err;
 }
 
@@ -67,7 +66,7 @@ static int bring_in(struct xpm_segment *segment, const struct xpm_window *w,
 	if (populate)
 		err = xpm_owner_populate_nowait(segment, w);
 	if (!err)
-		err = xpm_owner_refresh(segment, w);
+		err = xpm_refresh(segment, w);
 	xpm_owner_unlock(segment, held);
 	return err;
 }

@@ -13,9 +13,9 @@
  *    attachers' page tables some time later.  Whoever still uses the page faults,
  *    which costs little as the page stays VALID, and marks it again.
  *
- * A fault maps a window of pages, all of which count as used.  So the unit in
- * which idle memory is told from used memory is that window, 64 pages, within a
- * mapping.
+ * A fault maps a window of pages (window.h), or a huge page, all of which count as
+ * used.  So that window, of 16 to 512 pages, is the unit in which idle memory is
+ * told from used memory.
  */
 #include "aging.h"
 
@@ -33,17 +33,22 @@ void xpm_aging_setup(struct xpm_aging *aging)
 	aging->segments = RB_ROOT_CACHED;
 }
 
-/* Empties the attachers' page tables of AGED pages, a run at a time */
+/* Empties the attachers' page tables of pages that are AGED */
+static void zap_pages(struct xpm_segment *segment, unsigned long first, unsigned int pages)
+{
+	xpm_zap(segment, first, first + pages - 1);
+	atomic_long_add(pages, &segment->aged);
+	xpm_stats_add(XPM_STAT_AGED, pages);
+}
+
+/* The same of those of a leaf, a run at a time */
 static void zap_aged(struct xpm_segment *segment, unsigned long at, u64 mask)
 {
 	while (mask) {
 		unsigned int from = __ffs64(mask);
 		unsigned int pages = ~(mask >> from) ? __ffs64(~(mask >> from)) : XPM_LEAF_PAGES;
-		unsigned long first = (at << XPM_LEAF_SHIFT) + from;
 
-		xpm_zap(segment, first, first + pages - 1);
-		atomic_long_add(pages, &segment->aged);
-		xpm_stats_add(XPM_STAT_AGED, pages);
+		zap_pages(segment, (at << XPM_LEAF_SHIFT) + from, pages);
 		mask &= from + pages < XPM_LEAF_PAGES ? ~0ULL << (from + pages) : 0;
 	}
 }
@@ -51,12 +56,16 @@ static void zap_aged(struct xpm_segment *segment, unsigned long at, u64 mask)
 static void aging_work(struct work_struct *work)
 {
 	struct xpm_segment *segment = container_of(work, struct xpm_segment, aging_work);
-	unsigned long at = 0;
+	unsigned long at = 0, first = 0;
 	u64 mask;
 
 	while ((mask = xpm_rmap_next_aged(&segment->rmap, &at))) {
 		zap_aged(segment, at, mask);
 		at++;
+		cond_resched();
+	}
+	for (; xpm_rmap_next_aged_block(&segment->rmap, &first); first += XPM_BLOCK_PAGES) {
+		zap_pages(segment, first, XPM_BLOCK_PAGES);
 		cond_resched();
 	}
 	xpm_segment_put(segment);

@@ -20,6 +20,7 @@
 #include "access.h"
 #include "compat/compat.h"
 #include "fault.h"
+#include "insert.h"
 #include "owner.h"
 #include "permit.h"
 #include "process.h"
@@ -27,6 +28,9 @@
 #include "stats.h"
 #include "trace.h"
 #include "user.h"
+
+/* For more, the CPU flushes all of an address space's TLB entries anyway. */
+#define UNDO_PAGES	33
 
 static const struct vm_operations_struct attachment_vm_ops;
 
@@ -128,6 +132,8 @@ static int attachment_mmap(struct file *file, struct vm_area_struct *vma)
 	refcount_set(&attachment->ref, 1);
 	atomic_set(&attachment->vmas, 1);
 	attachment->addr = vma->vm_start;
+	init_rwsem(&attachment->tables);
+	xpm_reach_init(&attachment->reach, vma->vm_pgoff);
 	attachment->permit = permit;
 	INIT_LIST_HEAD(&attachment->link);
 
@@ -164,9 +170,23 @@ static int attachment_file_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/*
+ * Where the caller leaves it to us: at the owner's address modulo 2 MiB, if it is
+ * long enough, so that what the owner maps by huge entries can be shown by them.
+ */
+static unsigned long attachment_place(struct file *file, unsigned long addr, unsigned long length,
+				      unsigned long pgoff, unsigned long flags)
+{
+	struct xpm_permit *permit = file->private_data;
+
+	return xpm_place_congruent(file, addr, length,
+				   pgoff + (permit->segment->start >> PAGE_SHIFT), flags);
+}
+
 static const struct file_operations attachment_fops = {
 	.owner = THIS_MODULE,
 	.mmap = attachment_mmap,
+	.get_unmapped_area = attachment_place,
 	.release = attachment_file_release,
 };
 
@@ -263,65 +283,84 @@ static struct vm_area_struct *find_part(struct xpm_attachment *attachment)
 	return NULL;
 }
 
+/* Unmaps what the vma spans; its mmap_lock is held for reading, and dropped. */
+static int unmap_vma(struct mm_struct *mm, struct vm_area_struct *vma)
+{
+	unsigned long start = vma->vm_start;
+	unsigned long length = vma->vm_end - start;
+
+	if (length > UNDO_PAGES * PAGE_SIZE)
+		xpm_insert_undo(vma);
+	mmap_read_unlock(mm);
+	return vm_munmap(start, length);
+}
+
 /*
- * Unmaps every vma of the attachment in current's address space.
+ * Unmaps what is left of an attachment in current's address space.  The process's
+ * unmap_lock is held.
  *
- * mmap_lock is dropped between finding a vma and unmapping it.  The process's
- * unmap_lock keeps other threads' detach and release from unmapping it
- * meanwhile, after which the address might be something else's.  A thread that
- * calls munmap on what another detaches has unmapped it twice, as ever.
+ * mmap_lock is dropped between finding a vma and unmapping it.  The unmap_lock
+ * keeps other threads' detach and release from unmapping it meanwhile, after which
+ * the address might be something else's.  A thread that calls munmap on what
+ * another detaches has unmapped it twice, as ever.
  */
-static int unmap(struct xpm_process *process, struct xpm_attachment *attachment)
+static int unmap_rest(struct xpm_attachment *attachment)
 {
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
-	unsigned long start, length;
 	int err = 0;
 
-	mutex_lock(&process->unmap_lock);
-	while (!err) {
+	while (!err && atomic_read(&attachment->vmas)) {
 		err = mmap_read_lock_killable(mm);
 		if (err)
 			break;
 		vma = find_part(attachment);
-		if (vma) {
-			start = vma->vm_start;
-			length = vma->vm_end - start;
-		}
-		mmap_read_unlock(mm);
-		if (!vma)
+		if (!vma) {
+			mmap_read_unlock(mm);
 			break;
-		err = vm_munmap(start, length);
+		}
+		err = unmap_vma(mm, vma);
 	}
+	return err;
+}
+
+static int unmap(struct xpm_process *process, struct xpm_attachment *attachment)
+{
+	int err;
+
+	mutex_lock(&process->unmap_lock);
+	err = unmap_rest(attachment);
 	mutex_unlock(&process->unmap_lock);
 	return err;
 }
 
 long xpm_attachment_detach(struct xpm_process *process, u64 vaddr)
 {
-	struct xpm_attachment *attachment = NULL;
+	struct xpm_attachment *attachment;
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
-	long ret = 0;
+	int err;
 
-	if (mmap_read_lock_killable(mm))
-		return -EINTR;
+	mutex_lock(&process->unmap_lock);
+	err = mmap_read_lock_killable(mm);
+	if (err)
+		goto out;
 	vma = vma_lookup(mm, vaddr);
-	if (vma) {
-		attachment = xpm_attachment_of(vma);
-		if (attachment)
-			refcount_inc(&attachment->ref);
-		else
-			ret = -EINVAL;
+	attachment = vma ? xpm_attachment_of(vma) : NULL;
+	if (!attachment) {
+		mmap_read_unlock(mm);
+		/* Nothing there: it was detached, or munmapped, before. */
+		err = vma ? -EINVAL : 0;
+		goto out;
 	}
-	mmap_read_unlock(mm);
-
-	if (attachment) {
-		WRITE_ONCE(attachment->addr, vaddr);
-		ret = unmap(process, attachment);
-		attachment_put(attachment);
-	}
-	return ret;
+	refcount_inc(&attachment->ref);
+	err = unmap_vma(mm, vma);
+	if (!err)
+		err = unmap_rest(attachment);
+	attachment_put(attachment);
+out:
+	mutex_unlock(&process->unmap_lock);
+	return err;
 }
 
 bool xpm_attachment_unmap_all(struct xpm_permit *permit)

@@ -5,7 +5,9 @@
 
 #include <linux/mm_types.h>
 #include <linux/refcount.h>
+#include <linux/rwsem.h>
 
+#include "window.h"
 #include "xpmem_ioctl.h"
 
 struct xpm_permit;
@@ -19,6 +21,8 @@ struct xpm_user;
 struct xpm_attachment {
 	refcount_t ref;
 	atomic_t vmas;
+	struct rw_semaphore tables;	/* insert.c */
+	struct xpm_reach reach;
 	unsigned long addr;		/* where one of its vmas was last seen */
 	struct xpm_permit *permit;	/* held */
 	struct xpm_user *user;		/* charged */

@@ -112,8 +112,10 @@ static long undo_attach(struct xpm_process *process, union request *req)
 	return xpm_attachment_detach(process, req->attach.vaddr);
 }
 
+/* The copies in words want them whole. */
 #define SIZES(type, last_of_first) \
-	.size = sizeof(type), .min_size = offsetofend(type, last_of_first)
+	.size = sizeof(type) + BUILD_BUG_ON_ZERO(sizeof(type) % sizeof(u64)), \
+	.min_size = offsetofend(type, last_of_first)
 
 static const struct request_type request_types[] = {
 	[XPMEM_IOC_NR_QUERY - XPMEM_IOC_BASE] = {
@@ -159,11 +161,62 @@ static const struct request_type request_types[] = {
 	},
 };
 
+/*
+ * A structure of the size that is known, which is the common case: in words, as the
+ * general copies cost more than many a request.
+ */
+static int words_from_user(union request *req, const u64 __user *from, size_t size)
+{
+	u64 *to = (u64 *)req;
+
+	if (!user_read_access_begin(from, size))
+		return -EFAULT;
+	for (; size; size -= sizeof(*to))
+		unsafe_get_user(*to++, from++, fault);
+	user_read_access_end();
+	return 0;
+fault:
+	user_read_access_end();
+	return -EFAULT;
+}
+
+static int words_to_user(u64 __user *to, const union request *req, size_t size)
+{
+	const u64 *from = (const u64 *)req;
+
+	if (!user_write_access_begin(to, size))
+		return -EFAULT;
+	for (; size; size -= sizeof(*to))
+		unsafe_put_user(*from++, to++, fault);
+	user_write_access_end();
+	return 0;
+fault:
+	user_write_access_end();
+	return -EFAULT;
+}
+
+static int request_from_user(union request *req, const struct request_type *type,
+			     const void __user *from, u32 size)
+{
+	if (size == type->size)
+		return words_from_user(req, from, size);
+	memset(req, 0, sizeof(*req));
+	return copy_struct_from_user(req, type->size, from, size);
+}
+
+static int request_to_user(void __user *to, const union request *req,
+			   const struct request_type *type, u32 size)
+{
+	if (size == type->size)
+		return words_to_user(to, req, size);
+	return copy_to_user(to, req, min_t(u32, size, type->size)) ? -EFAULT : 0;
+}
+
 static long handle_request(struct xpm_process *process, unsigned int nr, void __user *arg)
 {
 	const struct request_type *type =
 		&request_types[array_index_nospec(nr, ARRAY_SIZE(request_types))];
-	union request req = {};
+	union request req;
 	u32 size;
 	long ret;
 
@@ -176,14 +229,14 @@ static long handle_request(struct xpm_process *process, unsigned int nr, void __
 	/* Longer than any structure will be: not worth looking whether it is zero */
 	if (size > PAGE_SIZE)
 		return -E2BIG;
-	ret = copy_struct_from_user(&req, type->size, arg, size);
+	ret = request_from_user(&req, type, arg, size);
 	if (ret)
 		return ret;
 
 	ret = type->handle(process, &req);
 	if (ret ? type->output != OUTPUT_ALWAYS : type->output == OUTPUT_NONE)
 		return ret;
-	if (copy_to_user(arg, &req, min_t(u32, size, type->size))) {
+	if (request_to_user(arg, &req, type, size)) {
 		if (!ret && type->undo)
 			type->undo(process, &req);
 		ret = -EFAULT;

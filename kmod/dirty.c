@@ -3,12 +3,11 @@
 #include "dirty.h"
 
 #include <linux/backing-dev.h>
-#include <linux/bitops.h>
 #include <linux/dax.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 
-static bool make_dirty(struct folio *folio, bool wanted)
+bool xpm_make_dirty(struct folio *folio, bool wanted)
 {
 	struct address_space *mapping;
 
@@ -25,17 +24,4 @@ static bool make_dirty(struct folio *folio, bool wanted)
 	}
 	folio_mark_dirty(folio);
 	return true;
-}
-
-u64 xpm_dirty_pages(const unsigned long *pfn, u64 writable, u64 wanted)
-{
-	u64 dirty = 0, left;
-
-	for (left = writable; left; left &= left - 1) {
-		u64 bit = left & -left;
-
-		if (make_dirty(page_folio(pfn_to_page(pfn[__ffs64(left)])), wanted & bit))
-			dirty |= bit;
-	}
-	return dirty;
 }

@@ -5,12 +5,12 @@
  *
  * Three steps:
  *
- *  populate  has the VM fault a page into the owner's page table, as an access
+ *  populate  (owner.c) has the VM fault a page into the owner's page table, as an access
  *            of the owner would.  May sleep for long (swap, files,
  *            userfaultfd), so the attacher's mmap_lock is not held.
- *  refresh   reads the owner's page table and stores what is there in the rmap
- *            as VALID, unless an invalidation came meanwhile.
- *  insert    maps what is VALID, under rmap.lock.
+ *  refresh   (refresh.c) reads the owner's page table and stores what is there in
+ *            the rmap as VALID, unless an invalidation came meanwhile.
+ *  insert    (insert.c) maps what is VALID.
  *
  * The first two need the owner's mmap_lock, the last the attacher's.  A fault
  * tries insert; then refresh and insert, if the owner's lock is free; and at
@@ -32,7 +32,7 @@
  * have the access repeated would livelock an instruction that loads and stores
  * the same page, as its load would put it back read-only.
  *
- * A fault maps a window around the address: what is VALID of the leaf.
+ * A fault handles a window of pages (window.h), or a huge page.
  */
 #include "fault.h"
 
@@ -42,151 +42,15 @@
 #include <linux/sched/signal.h>
 
 #include "attachment.h"
-#include "dirty.h"
+#include "insert.h"
 #include "notifier.h"
 #include "owner.h"
+#include "page_table.h"
 #include "permit.h"
+#include "refresh.h"
 #include "segment.h"
-#include "stats.h"
 #include "trace.h"
-
-static unsigned long vma_address_of(struct vm_area_struct *vma, unsigned long index)
-{
-	return vma->vm_start + ((index - vma->vm_pgoff) << PAGE_SHIFT);
-}
-
-/* The leaf around @target, as far as @vma shows it */
-static struct xpm_window window_around(struct vm_area_struct *vma, unsigned long target, bool write)
-{
-	unsigned long leaf_first = target & ~(XPM_LEAF_PAGES - 1);
-
-	return (struct xpm_window){
-		.address = vma_address_of(vma, target),
-		.first = max(leaf_first, vma->vm_pgoff),
-		.last = min(leaf_first + XPM_LEAF_PAGES, vma->vm_pgoff + vma_pages(vma)) - 1,
-		.target = target,
-		.write = write,
-	};
-}
-
-/* ------------------------------------------------------------- insert */
-
-struct insertion {
-	struct mm_struct *mm;
-	unsigned long start;
-	const unsigned long *pfn;
-	u64 valid;
-	u64 writable;
-	pgprot_t prot_ro;
-	pgprot_t prot_rw;
-	unsigned int entries;	/* made or changed */
-};
-
-/* One page table entry, with its lock held */
-static int insert_pte(pte_t *ptep, unsigned long addr, void *data)
-{
-	struct insertion *in = data;
-	unsigned int i = (addr - in->start) >> PAGE_SHIFT;
-	bool writable = in->writable & (1ULL << i);
-	pte_t old = ptep_get(ptep);
-	pte_t pte;
-
-	if (!(in->valid & (1ULL << i)))
-		return 0;
-	if (!pte_none(old)) {
-		/* A marker of the VM's, put there behind our back: no page here. */
-		if (!pte_present(old))
-			return -EFAULT;
-		/* The invariant: what is there is what the owner maps. */
-		if (WARN_ON_ONCE(pte_pfn(old) != in->pfn[i]))
-			return -EFAULT;
-		if (pte_write(old) || !writable)
-			return 0;
-	}
-	pte = pte_mkspecial(pfn_pte(in->pfn[i], writable ? in->prot_rw : in->prot_ro));
-	pte = pte_mkyoung(pte);
-	if (writable)
-		pte = pte_mkdirty(pte);
-	set_pte_at(in->mm, addr, ptep, pte);
-	in->entries++;
-	return 0;
-}
-
-/* Bits set from @from on */
-static unsigned long contiguous(u64 mask, unsigned int from)
-{
-	mask >>= from;
-	return ~mask ? __ffs64(~mask) : 64;
-}
-
-/*
- * Maps what is VALID of the window.  0: the target is mapped with the rights
- * asked for; -EAGAIN: it is not VALID with these; -ENOENT: segment or permit
- * are dead; -EFAULT: the attacher's entry is taken; -ENOMEM.  The attacher's
- * mmap_lock is held.
- */
-static int insert(struct vm_area_struct *vma, struct xpm_window *w)
-{
-	struct xpm_attachment *attachment = xpm_attachment_of(vma);
-	struct xpm_permit *permit = attachment->permit;
-	struct xpm_segment *segment = permit->segment;
-	unsigned long start = vma_address_of(vma, w->first);
-	unsigned long length = (w->last - w->first + 1) << PAGE_SHIFT;
-	struct insertion in = {
-		.mm = vma->vm_mm,
-		.start = start,
-		.prot_ro = vm_get_page_prot(vma->vm_flags & ~VM_WRITE),
-		.prot_rw = vm_get_page_prot(vma->vm_flags),
-	};
-	struct xpm_leaf *leaf;
-	unsigned int shift;
-	u64 valid;
-	int err;
-
-	lockdep_assert_held(&vma->vm_mm->mmap_lock);
-
-	/* Page tables exist before rmap.lock is taken: nothing allocates under it. */
-	err = apply_to_page_range(vma->vm_mm, start, length, NULL, NULL);
-	if (err)
-		return err;
-
-	spin_lock(&segment->rmap.lock);
-	err = -ENOENT;
-	if (segment->dead || READ_ONCE(permit->dead))
-		goto out;
-	err = -EAGAIN;
-	leaf = xpm_rmap_leaf(&segment->rmap, w->target);
-	if (!leaf || !(leaf->valid & xpm_leaf_bit(w->target)))
-		goto out;
-	if (w->write && !(leaf->writable & xpm_leaf_bit(w->target)))
-		goto out;
-
-	valid = leaf->valid & xpm_leaf_mask(w->first, w->last);
-	if (vma->vm_flags & VM_WRITE)
-		in.writable = xpm_dirty_pages(leaf->pfn, valid & leaf->writable,
-					      w->write ? xpm_leaf_bit(w->target) : 0);
-	if (w->write && !(in.writable & xpm_leaf_bit(w->target)))
-		goto out;
-	xpm_leaf_map_external(leaf, valid);
-
-	shift = w->first & (XPM_LEAF_PAGES - 1);
-	in.valid = valid >> shift;
-	in.writable >>= shift;
-	in.pfn = leaf->pfn + shift;
-	w->mapped = contiguous(w->write ? in.writable : in.valid, w->target - w->first);
-	err = apply_to_page_range(vma->vm_mm, start, length, insert_pte, &in);
-	xpm_leaf_reference(leaf, valid);
-	segment->faults++;
-	segment->fault_pages += in.entries;
-out:
-	spin_unlock(&segment->rmap.lock);
-	if (!err) {
-		xpm_stats_add(XPM_STAT_FAULTS, 1);
-		xpm_stats_add(XPM_STAT_FAULT_PAGES, in.entries);
-		trace_xpmem_fault(segment->id.value, w, in.entries, 0);
-	}
-	return err;
-}
+#include "window.h"
 
 /* ----------------------------------------------------- slow path */
 
@@ -212,9 +76,9 @@ static void try_insert(struct xpm_segment *segment, struct xpm_window *w, struct
 	attachment = vma ? xpm_attachment_of(vma) : NULL;
 	if (attachment && attachment->permit->segment == segment &&
 	    linear_page_index(vma, w->address) == w->target) {
-		struct xpm_window now = window_around(vma, w->target, w->write);
+		struct xpm_window now = xpm_window_within(vma, w);
 
-		insert(vma, &now);
+		xpm_insert(vma, &now);
 	}
 	if (!same)
 		mmap_read_unlock(mm);
@@ -236,7 +100,7 @@ static int bring_in(struct xpm_segment *segment, struct xpm_window *w, struct mm
 	err = xpm_owner_populate(segment, w);
 	if (err)
 		return err;
-	err = xpm_owner_refresh(segment, w);
+	err = xpm_refresh(segment, w);
 	if (!err)
 		try_insert(segment, w, mm);
 	xpm_owner_unlock(segment, NULL);
@@ -255,24 +119,65 @@ static vm_fault_t fault_error(struct xpm_segment *segment, const struct xpm_wind
 static int insert_or_refresh(struct vm_area_struct *vma, struct xpm_window *w)
 {
 	struct xpm_segment *segment = xpm_attachment_of(vma)->permit->segment;
-	int err = insert(vma, w);
+	int err = xpm_insert(vma, w);
 
 	if (err != -EAGAIN)
 		return err;
 	err = xpm_owner_lock(segment, vma->vm_mm);
 	if (err)
 		return err;
-	err = xpm_owner_refresh(segment, w);
+	err = xpm_refresh(segment, w);
 	xpm_owner_unlock(segment, vma->vm_mm);
-	return err ?: insert(vma, w);
+	if (err)
+		return err;
+	err = xpm_insert(vma, w);
+	/* The owner has not touched it, nor then, most likely, what is around it. */
+	if (err == -EAGAIN)
+		xpm_window_shrink(w);
+	return err;
+}
+
+/*
+ * More huge entries after that of the window, for who goes on in sequence: what is
+ * there, without waiting for anything.
+ */
+static void map_ahead(struct vm_area_struct *vma, struct xpm_window w)
+{
+	struct xpm_attachment *attachment = xpm_attachment_of(vma);
+	struct xpm_segment *segment = attachment->permit->segment;
+	unsigned int left = xpm_reach_ahead(&attachment->reach, &w);
+	bool locked = false;
+	int err;
+
+	for (; left; left--) {
+		unsigned long next = w.target + w.mapped;
+
+		if (next >= vma->vm_pgoff + vma_pages(vma))
+			break;
+		w = xpm_window_from(vma, next, next + XPM_BLOCK_PAGES, w.write);
+		err = xpm_insert(vma, &w);
+		if (err == -EAGAIN) {
+			locked = locked || !xpm_owner_lock(segment, vma->vm_mm);
+			if (!locked || xpm_refresh(segment, &w))
+				break;
+			err = xpm_insert(vma, &w);
+		}
+		if (err || !w.huge)
+			break;
+		xpm_reach_extend(&attachment->reach, &w);
+	}
+	if (locked)
+		xpm_owner_unlock(segment, vma->vm_mm);
 }
 
 vm_fault_t xpm_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
-	struct xpm_segment *segment = xpm_attachment_of(vma)->permit->segment;
+	struct xpm_attachment *attachment = xpm_attachment_of(vma);
+	struct xpm_segment *segment = attachment->permit->segment;
 	struct mm_struct *mm = vma->vm_mm;
-	struct xpm_window w = window_around(vma, vmf->pgoff, vmf->flags & FAULT_FLAG_WRITE);
+	struct xpm_window w = xpm_window_of_fault(vma, &attachment->reach, vmf->pgoff,
+						  vmf->flags & FAULT_FLAG_WRITE);
 	/* The caller of ->pfn_mkwrite passes on nothing but errors and NOPAGE. */
 	vm_fault_t again = VM_FAULT_RETRY |
 			   (vmf->flags & FAULT_FLAG_MKWRITE ? VM_FAULT_NOPAGE : 0);
@@ -281,8 +186,11 @@ vm_fault_t xpm_fault(struct vm_fault *vmf)
 	int err;
 
 	err = insert_or_refresh(vma, &w);
-	if (!err)
+	if (!err) {
+		if (w.huge)
+			map_ahead(vma, w);
 		return VM_FAULT_NOPAGE;
+	}
 	if (!is_passing(err))
 		return fault_error(segment, &w, err);
 
@@ -338,8 +246,9 @@ static long prefault_window(unsigned long addr, unsigned long end, bool write)
 	struct mm_struct *mm = current->mm;
 	struct xpm_segment *segment;
 	struct vm_area_struct *vma;
-	struct file *file;
 	struct xpm_window w;
+	unsigned long target;
+	struct file *file;
 	int err;
 
 	if (mmap_read_lock_killable(mm))
@@ -353,9 +262,15 @@ static long prefault_window(unsigned long addr, unsigned long end, bool write)
 	if (!(vma->vm_flags & (write ? VM_WRITE : VM_READ)))
 		goto out;
 
-	w = window_around(vma, linear_page_index(vma, addr), write);
-	w.first = w.target;
-	w.last = min(w.last, w.target + ((end - addr) >> PAGE_SHIFT) - 1);
+	/*
+	 * Insertion has no means to allocate the upper levels alone, and with a table
+	 * at their end there is no place for a huge entry.  A fault has them.
+	 */
+	if (!xpm_pmd_of(mm, addr))
+		handle_mm_fault(vma, addr, FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_RETRY_NOWAIT |
+				(write ? FAULT_FLAG_WRITE : 0), NULL);
+	target = linear_page_index(vma, addr);
+	w = xpm_window_from(vma, target, target + ((end - addr) >> PAGE_SHIFT), write);
 	err = insert_or_refresh(vma, &w);
 	if (!is_passing(err))
 		goto out;

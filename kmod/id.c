@@ -2,6 +2,7 @@
 /* Ids of segments and permits; see id.h. */
 #include "id.h"
 
+#include <linux/hash.h>
 #include <linux/random.h>
 #include <linux/rhashtable.h>
 
@@ -17,14 +18,31 @@ int xpm_id_table_init(struct rhashtable *table)
 	return rhashtable_init(table, &params);
 }
 
-int xpm_id_publish(struct rhashtable *table, struct xpm_id *id)
+static int publish(struct rhashtable *table, struct xpm_id *id, u64 value)
+{
+	id->value = value & GENMASK_ULL(XPM_ID_RANDOM_BITS - 1, 0);
+	return id->value ? rhashtable_lookup_insert_fast(table, &id->node, params) : -EEXIST;
+}
+
+int xpm_id_publish_random(struct rhashtable *table, struct xpm_id *id)
 {
 	int err;
 
-	do {
-		id->value = get_random_u64() & GENMASK_ULL(XPM_ID_RANDOM_BITS - 1, 0);
-		err = id->value ? rhashtable_lookup_insert_fast(table, &id->node, params) : -EEXIST;
-	} while (err == -EEXIST);
+	do
+		err = publish(table, id, get_random_u64());
+	while (err == -EEXIST);
+	return err;
+}
+
+int xpm_id_publish_serial(struct rhashtable *table, struct xpm_id *id)
+{
+	static atomic64_t serial = ATOMIC64_INIT(0);
+	int err;
+
+	/* An odd factor: each number comes once, and neighbours are far apart. */
+	do
+		err = publish(table, id, atomic64_inc_return(&serial) * GOLDEN_RATIO_64);
+	while (err == -EEXIST);
 	return err;
 }
 

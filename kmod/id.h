@@ -3,7 +3,9 @@
  * Ids of segments and permits, and the tables by which they are found.
  *
  * An id is positive; bits 62..51 are the number of the home partition (0 where
- * there is one partition), the rest is random so that ids can't be guessed.
+ * there is one partition).  The rest of a segment's is random, so that it can't be
+ * guessed.  A permit's is of use to its own process alone; nothing is lost when it
+ * is guessed, and drawing it costs less.
  */
 #ifndef XPM_ID_H
 #define XPM_ID_H
@@ -22,7 +24,8 @@ struct xpm_id {
 int xpm_id_table_init(struct rhashtable *table);
 
 /* Gives the object a new id by which it can be found from now on: 0 or -ENOMEM */
-int xpm_id_publish(struct rhashtable *table, struct xpm_id *id);
+int xpm_id_publish_random(struct rhashtable *table, struct xpm_id *id);
+int xpm_id_publish_serial(struct rhashtable *table, struct xpm_id *id);
 /* It can't be found any more; the id is never another object's. */
 void xpm_id_withdraw(struct rhashtable *table, struct xpm_id *id);
 

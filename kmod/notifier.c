@@ -62,7 +62,7 @@ static unsigned int revoke(struct xpm_segment *segment, unsigned long first, uns
 	unsigned int marks = 0;
 
 	while (xpm_rmap_revoke(&segment->rmap, &first, last, &marks))
-		cond_resched_lock(&segment->rmap.lock);
+		cond_resched_rwlock_write(&segment->rmap.lock);
 	return marks;
 }
 
@@ -72,10 +72,10 @@ static void forget(struct xpm_segment *segment, unsigned long first, unsigned lo
 {
 	struct xpm_rmap *rmap = &segment->rmap;
 
-	spin_lock(&rmap->lock);
+	write_lock(&rmap->lock);
 	while (xpm_rmap_forget(rmap, &first, last, marks))
-		cond_resched_lock(&rmap->lock);
-	spin_unlock(&rmap->lock);
+		cond_resched_rwlock_write(&rmap->lock);
+	write_unlock(&rmap->lock);
 }
 
 static void recalls_begin(struct xpm_segment *segment)
@@ -106,13 +106,15 @@ static bool invalidate_block(struct xpm_rmap_range *range, unsigned long seq)
 	unsigned int marks;
 	ktime_t start;
 
-	spin_lock(&segment->rmap.lock);
+	write_lock(&segment->rmap.lock);
 	mmu_interval_set_seq(&segment->notifier, seq);
 	segment->invalidations++;
 	marks = revoke(segment, range->first, range->last);
+	/* After it, as it lets others run, who map what it has not come to. */
+	xpm_rmap_widen(&segment->rmap, &range->wide_first, &range->wide_last);
 	if (marks & XPM_RMAP_REMOTE)
 		recalls_begin(segment);
-	spin_unlock(&segment->rmap.lock);
+	write_unlock(&segment->rmap.lock);
 
 	xpm_stats_add(XPM_STAT_INVALIDATIONS, 1);
 	if (!marks) {
@@ -139,10 +141,10 @@ static void bury(struct xpm_segment *segment)
 	unsigned long last = xpm_segment_last(segment);
 	unsigned int marks;
 
-	spin_lock(&segment->rmap.lock);
+	write_lock(&segment->rmap.lock);
 	WRITE_ONCE(segment->dead, true);
 	marks = revoke(segment, 0, last);
-	spin_unlock(&segment->rmap.lock);
+	write_unlock(&segment->rmap.lock);
 
 	if (marks)
 		xpm_rmap_notifier_release(segment, marks);
@@ -170,16 +172,16 @@ static bool invalidate_nonblock(struct xpm_rmap_range *range, unsigned long seq)
 	bool gone = true;
 
 	/* Whoever has pages may not come to have more while it is asked. */
-	spin_lock(&segment->rmap.lock);
+	write_lock(&segment->rmap.lock);
 	mmu_interval_set_seq(&segment->notifier, seq);
 	segment->invalidations++;
 	marks = 0;
 	while (xpm_rmap_revoke(&segment->rmap, &from, range->last, &marks)) {
 		/* No cond_resched() where nothing may block; others may go on. */
-		spin_unlock(&segment->rmap.lock);
-		spin_lock(&segment->rmap.lock);
+		write_unlock(&segment->rmap.lock);
+		write_lock(&segment->rmap.lock);
 	}
-	spin_unlock(&segment->rmap.lock);
+	write_unlock(&segment->rmap.lock);
 
 	xpm_stats_add(XPM_STAT_INVALIDATIONS, 1);
 	if (marks) {
@@ -199,11 +201,15 @@ static bool invalidate(struct mmu_interval_notifier *notifier,
 		       const struct mmu_notifier_range *vm_range, unsigned long seq)
 {
 	struct xpm_segment *segment = container_of(notifier, struct xpm_segment, notifier);
+	unsigned long first = xpm_segment_index(segment, max(vm_range->start, segment->start));
+	unsigned long last = xpm_segment_index(segment, min(vm_range->end, segment->end) - 1);
 	struct xpm_rmap_range range = {
 		.segment = segment,
 		.segid = segment->id.value,
-		.first = xpm_segment_index(segment, max(vm_range->start, segment->start)),
-		.last = xpm_segment_index(segment, min(vm_range->end, segment->end) - 1),
+		.first = first,
+		.last = last,
+		.wide_first = first,
+		.wide_last = last,
 		.event = vm_range->event,
 		.reclaim = current->flags & PF_MEMALLOC,
 	};

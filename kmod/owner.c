@@ -2,27 +2,24 @@
 /* The owner's side of a fault; see owner.h, and fault.c for the whole. */
 #include "owner.h"
 
-#include <linux/hmm.h>
 #include <linux/hugetlb.h>
 #include <linux/magic.h>
 #include <linux/mm.h>
-#include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
 #include "compat/compat.h"
-#include "notifier.h"
 #include "policy.h"
 #include "segment.h"
 #include "stats.h"
+#include "window.h"
 
 static unsigned long magic_of(struct vm_area_struct *vma)
 {
 	return vma->vm_file ? file_inode(vma->vm_file)->i_sb->s_magic : 0;
 }
 
-/* Whether memory of this kind can be shown to others at all */
-static bool can_show(struct vm_area_struct *vma)
+bool xpm_owner_can_show(struct vm_area_struct *vma)
 {
 	/* Device memory has no pages to follow; attachments are not attached. */
 	if (vma->vm_flags & (VM_IO | VM_PFNMAP | XPM_VM_SHADOW_STACK))
@@ -59,68 +56,6 @@ void xpm_owner_unlock(struct xpm_segment *segment, struct mm_struct *held)
 	mmput_async(segment->mm);
 }
 
-/* Stores what was seen: the page table entries of [first, last] are in @pfns. */
-static int store(struct xpm_segment *segment, unsigned long first, unsigned long last,
-		 const unsigned long *pfns, unsigned long seq)
-{
-	struct xpm_leaf *leaf = xpm_rmap_leaf(&segment->rmap, first);
-	unsigned long i;
-
-	if (segment->dead)
-		return -ENOENT;
-	if (!leaf || mmu_interval_read_retry(&segment->notifier, seq))
-		return -EAGAIN;
-	for (i = first; i <= last; i++) {
-		unsigned long entry = pfns[i - first];
-
-		if (entry & HMM_PFN_VALID && !(entry & HMM_PFN_ERROR))
-			xpm_leaf_store(leaf, i, page_to_pfn(hmm_pfn_to_page(entry)),
-				       entry & HMM_PFN_WRITE);
-	}
-	return 0;
-}
-
-int xpm_owner_refresh(struct xpm_segment *segment, const struct xpm_window *w)
-{
-	unsigned long pfns[XPM_LEAF_PAGES] = {};
-	struct hmm_range range = {
-		.notifier = &segment->notifier,
-		.hmm_pfns = pfns,
-	};
-	struct vm_area_struct *vma;
-	unsigned long first, last;
-	int err;
-
-	vma = vma_lookup(segment->mm, xpm_segment_address(segment, w->target));
-	if (!vma)
-		return -EFAULT;
-	if (!can_show(vma))
-		return -EOPNOTSUPP;
-	if (xpm_notifier_recalls(segment))
-		return -EINPROGRESS;
-	xpm_stats_add(XPM_STAT_REFRESHES, 1);
-	range.start = max(xpm_segment_address(segment, w->first), vma->vm_start);
-	range.end = min(xpm_segment_address(segment, w->last + 1), vma->vm_end);
-	first = xpm_segment_index(segment, range.start);
-	last = xpm_segment_index(segment, range.end - 1);
-	range.notifier_seq = mmu_interval_read_begin(&segment->notifier);
-	err = hmm_range_fault(&range);
-	if (err)
-		return err == -EBUSY ? -EAGAIN : err;
-	if (pfns[w->target - first] & HMM_PFN_ERROR)
-		return -EFAULT;
-
-	err = xpm_rmap_reserve(&segment->rmap, w->target);
-	if (err)
-		return err;
-	spin_lock(&segment->rmap.lock);
-	err = store(segment, first, last, pfns, range.notifier_seq);
-	/* Nothing was there: no memory is spent on it. */
-	xpm_rmap_trim(&segment->rmap, w->target);
-	spin_unlock(&segment->rmap.lock);
-	return err;
-}
-
 /*
  * As fixup_user_fault(), but every mapping is looked at that is faulted in: while
  * the lock was dropped the owner may have put an attachment there, whose fault
@@ -138,7 +73,7 @@ static int populate(struct xpm_segment *segment, const struct xpm_window *w, boo
 		vma = vma_lookup(segment->mm, addr);
 		if (!vma)
 			return -EFAULT;
-		if (!can_show(vma))
+		if (!xpm_owner_can_show(vma))
 			return -EOPNOTSUPP;
 		if (!(vma->vm_flags & (w->write ? VM_WRITE : VM_READ)))
 			return -EFAULT;
@@ -207,7 +142,7 @@ bool xpm_owner_cannot_show(struct xpm_segment *segment, unsigned long first, uns
 		return false;
 	if (mmap_read_trylock(mm)) {
 		vma = vma_lookup(mm, start);
-		cannot = vma && vma->vm_end >= end && !can_show(vma);
+		cannot = vma && vma->vm_end >= end && !xpm_owner_can_show(vma);
 		mmap_read_unlock(mm);
 	}
 	mmput_async(mm);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The owner's side of a fault: holding its address space, looking at its page
- * tables, and having the VM fault pages into them.
+ * The owner's side of a fault: holding its address space, and having the VM fault
+ * pages into its page tables.  refresh.c reads these.
  */
 #ifndef XPM_OWNER_H
 #define XPM_OWNER_H
@@ -9,17 +9,12 @@
 #include <linux/types.h>
 
 struct mm_struct;
+struct vm_area_struct;
 struct xpm_segment;
+struct xpm_window;
 
-/* Pages of one leaf that are handled together, and the one that must be */
-struct xpm_window {
-	unsigned long address;	/* where the attacher maps the target */
-	unsigned long first;
-	unsigned long last;
-	unsigned long target;
-	bool write;
-	unsigned long mapped;	/* out of insert: pages mapped from the target on */
-};
+/* Whether memory of this kind can be shown to others at all; the owner's lock is held */
+bool xpm_owner_can_show(struct vm_area_struct *vma);
 
 /*
  * Takes the owner's mmap_lock for reading and keeps the address space alive.
@@ -29,17 +24,6 @@ struct xpm_window {
  */
 int xpm_owner_lock(struct xpm_segment *segment, struct mm_struct *held);
 void xpm_owner_unlock(struct xpm_segment *segment, struct mm_struct *held);
-
-/*
- * Reads the owner's page table of the window, as far as the target's mapping
- * goes, and makes what is there VALID.  The owner's lock is held.
- *
- * 0: stored, whether the target is present or not; -EAGAIN: an invalidation
- * came meanwhile; -EINPROGRESS: one is waiting for others, see notifier.h;
- * -EFAULT: the owner has nothing there; -EOPNOTSUPP: what it has can't be shown;
- * -ENOENT: the segment is dead; -ENOMEM.
- */
-int xpm_owner_refresh(struct xpm_segment *segment, const struct xpm_window *w);
 
 /*
  * Has the VM fault the target into the owner, whose lock is held (@held was NULL),

@@ -113,7 +113,7 @@ long xpm_permit_get(struct xpm_process *process, struct xpmem_ioc_get *req)
 	INIT_LIST_HEAD(&permit->attachments);
 
 	mutex_lock(&process->lock);
-	err = xpm_id_publish(&table, &permit->id);
+	err = xpm_id_publish_serial(&table, &permit->id);
 	if (err)
 		goto err_lock;
 	req->out_apid = permit->id.value;
@@ -200,8 +200,8 @@ void xpm_permit_kill(struct xpm_permit *permit)
 		 * Mappings stay behind: an insertion that has not seen the mark
 		 * is over when the lock was ours once.
 		 */
-		spin_lock(&segment->rmap.lock);
-		spin_unlock(&segment->rmap.lock);
+		write_lock(&segment->rmap.lock);
+		write_unlock(&segment->rmap.lock);
 		xpm_zap_all(segment);
 		permit->leftover = true;
 		xpm_process_leftover(permit->process);

@@ -39,14 +39,15 @@ static int segment_show(struct xpm_segment *segment, void *data)
 	struct seq_file *seq = data;
 	struct user_namespace *ns = seq_user_ns(seq);
 
-	seq_printf(seq, "%lld %d %u %u 0%03o 0x%lx 0x%lx %d %d %llu %llu %llu %ld %ld %ld\n",
+	seq_printf(seq, "%lld %d %u %u 0%03o 0x%lx 0x%lx %d %d %ld %ld %llu %ld %ld %ld\n",
 		   segment->id.value,
 		   pid_nr_ns(segment->tgid, proc_pid_ns(file_inode(seq->file)->i_sb)),
 		   from_kuid_munged(ns, segment->cred->euid),
 		   from_kgid_munged(ns, segment->cred->egid),
 		   segment->mode, segment->start, segment->end,
 		   atomic_read(&segment->permits), atomic_read(&segment->attachments),
-		   segment->faults, segment->fault_pages, segment->invalidations,
+		   atomic_long_read(&segment->faults), atomic_long_read(&segment->fault_pages),
+		   segment->invalidations,
 		   atomic_long_read(&segment->zaps), atomic_long_read(&segment->recalls),
 		   atomic_long_read(&segment->aged));
 	/* Full: it is shown again with a larger buffer. */

@@ -263,10 +263,11 @@ void xpm_process_show(struct xpm_process *process, struct seq_file *seq)
 	seq_printf(seq, "xpmem-segments:\t%u\nxpmem-permits:\t%u\nxpmem-attachments:\t%u\n",
 		   process->nr_segments, permits, attachments);
 	list_for_each_entry(segment, &process->segments, link)
-		seq_printf(seq, "xpmem-segment:\t%lld 0x%lx-0x%lx 0%03o permits=%d attachments=%d faults=%llu pages=%llu invalidations=%llu\n",
+		seq_printf(seq, "xpmem-segment:\t%lld 0x%lx-0x%lx 0%03o permits=%d attachments=%d faults=%ld pages=%ld invalidations=%llu\n",
 			   segment->id.value, segment->start, segment->end, segment->mode,
 			   atomic_read(&segment->permits), atomic_read(&segment->attachments),
-			   segment->faults, segment->fault_pages, segment->invalidations);
+			   atomic_long_read(&segment->faults),
+			   atomic_long_read(&segment->fault_pages), segment->invalidations);
 	mutex_unlock(&process->lock);
 }
 

@@ -7,34 +7,46 @@
 
 #include "stats.h"
 
-/* Leaves that revoke and forget look at in one piece */
+/* Leaves, and blocks, that revoke and forget look at in one piece */
 #define XPM_RMAP_PIECE	512
 
-/* Mark of a leaf in the XArray: it may have AGED pages */
-#define LEAF_AGED	XA_MARK_0
+/* Mark of a leaf or block in the XArray: it may be AGED, or have pages that are */
+#define MAY_BE_AGED	XA_MARK_0
 
 static struct kmem_cache *leaf_cache;
+static struct kmem_cache *block_cache;
 
 int xpm_rmap_cache_create(void)
 {
 	leaf_cache = KMEM_CACHE(xpm_leaf, SLAB_ACCOUNT);
-	return leaf_cache ? 0 : -ENOMEM;
+	if (!leaf_cache)
+		return -ENOMEM;
+	block_cache = KMEM_CACHE(xpm_block, SLAB_ACCOUNT);
+	if (block_cache)
+		return 0;
+	kmem_cache_destroy(leaf_cache);
+	return -ENOMEM;
 }
 
 void xpm_rmap_cache_destroy(void)
 {
-	rcu_barrier();		/* leaves on their way out */
+	rcu_barrier();		/* leaves and blocks on their way out */
+	kmem_cache_destroy(block_cache);
 	kmem_cache_destroy(leaf_cache);
 }
 
-void xpm_rmap_init(struct xpm_rmap *map)
+void xpm_rmap_init(struct xpm_rmap *map, unsigned long frame, unsigned long last)
 {
-	spin_lock_init(&map->lock);
+	rwlock_init(&map->lock);
 	xa_init_flags(&map->leaves, XA_FLAGS_ACCOUNT);
+	xa_init_flags(&map->blocks, XA_FLAGS_ACCOUNT);
+	map->phase = frame & (XPM_BLOCK_PAGES - 1);
+	map->last = last;
 }
 
 void xpm_rmap_destroy(struct xpm_rmap *map)
 {
+	struct xpm_block *block;
 	struct xpm_leaf *leaf;
 	unsigned long at;
 
@@ -43,39 +55,90 @@ void xpm_rmap_destroy(struct xpm_rmap *map)
 		kmem_cache_free(leaf_cache, leaf);
 	}
 	xa_destroy(&map->leaves);
+	xa_for_each(&map->blocks, at, block) {
+		xpm_stats_add(XPM_STAT_BLOCKS, -1);
+		kmem_cache_free(block_cache, block);
+	}
+	xa_destroy(&map->blocks);
+}
+
+static unsigned long block_number(const struct xpm_rmap *map, unsigned long index)
+{
+	return (index + map->phase) >> XPM_BLOCK_SHIFT;
+}
+
+static int reserve(struct xarray *xa, unsigned long at, struct kmem_cache *cache,
+		   enum xpm_stat stat)
+{
+	void *object;
+	int err;
+
+	if (xa_load(xa, at))
+		return 0;
+
+	object = kmem_cache_zalloc(cache, GFP_KERNEL);
+	if (!object)
+		return -ENOMEM;
+	err = xa_insert(xa, at, object, GFP_KERNEL);
+	if (!err) {
+		xpm_stats_add(stat, 1);
+		return 0;
+	}
+	kmem_cache_free(cache, object);
+	return err == -EBUSY ? 0 : err;
 }
 
 int xpm_rmap_reserve(struct xpm_rmap *map, unsigned long index)
 {
-	struct xpm_leaf *leaf;
-	int err;
+	return reserve(&map->leaves, index >> XPM_LEAF_SHIFT, leaf_cache, XPM_STAT_LEAVES);
+}
 
-	if (xa_load(&map->leaves, index >> XPM_LEAF_SHIFT))
-		return 0;
-
-	leaf = kmem_cache_zalloc(leaf_cache, GFP_KERNEL);
-	if (!leaf)
-		return -ENOMEM;
-	err = xa_insert(&map->leaves, index >> XPM_LEAF_SHIFT, leaf, GFP_KERNEL);
-	if (!err) {
-		xpm_stats_add(XPM_STAT_LEAVES, 1);
-		return 0;
-	}
-	kmem_cache_free(leaf_cache, leaf);
-	return err == -EBUSY ? 0 : err;
+int xpm_rmap_reserve_block(struct xpm_rmap *map, unsigned long index)
+{
+	return reserve(&map->blocks, block_number(map, index), block_cache, XPM_STAT_BLOCKS);
 }
 
 /* Who has pages of @mask */
 static unsigned int leaf_marks(const struct xpm_leaf *leaf, u64 mask)
 {
-	return (leaf->external & mask ? XPM_RMAP_EXTERNAL : 0) |
+	return (atomic64_read(&leaf->external) & mask ? XPM_RMAP_EXTERNAL : 0) |
 	       (leaf->remote & mask ? XPM_RMAP_REMOTE : 0);
+}
+
+static unsigned int block_marks(const struct xpm_block *block)
+{
+	return atomic_read(&block->external) ? XPM_RMAP_EXTERNAL : 0;
 }
 
 struct xpm_leaf *xpm_rmap_leaf(struct xpm_rmap *map, unsigned long index)
 {
 	lockdep_assert_held(&map->lock);
 	return xa_load(&map->leaves, index >> XPM_LEAF_SHIFT);
+}
+
+struct xpm_block *xpm_rmap_block(struct xpm_rmap *map, unsigned long index)
+{
+	lockdep_assert_held(&map->lock);
+	return xa_load(&map->blocks, block_number(map, index));
+}
+
+bool xpm_rmap_find(struct xpm_rmap *map, unsigned long index, unsigned long *pfn,
+		   bool *writable)
+{
+	struct xpm_block *block = xpm_rmap_block(map, index);
+	struct xpm_leaf *leaf;
+
+	if (block && block->valid) {
+		*pfn = block->pfn + (index - xpm_rmap_block_first(map, index));
+		*writable = block->writable;
+		return true;
+	}
+	leaf = xpm_rmap_leaf(map, index);
+	if (!leaf || !(leaf->valid & xpm_leaf_bit(index)))
+		return false;
+	*pfn = leaf->pfn[index & (XPM_LEAF_PAGES - 1)];
+	*writable = leaf->writable & xpm_leaf_bit(index);
+	return true;
 }
 
 /* What [first, last] covers of the leaf at position @at */
@@ -89,6 +152,7 @@ static u64 covered(unsigned long at, unsigned long first, unsigned long last)
 
 unsigned int xpm_rmap_marks(struct xpm_rmap *map, unsigned long first, unsigned long last)
 {
+	struct xpm_block *block;
 	unsigned int marks = 0;
 	struct xpm_leaf *leaf;
 	unsigned long at;
@@ -97,7 +161,25 @@ unsigned int xpm_rmap_marks(struct xpm_rmap *map, unsigned long first, unsigned 
 	xa_for_each_range(&map->leaves, at, leaf, first >> XPM_LEAF_SHIFT,
 			  last >> XPM_LEAF_SHIFT)
 		marks |= leaf_marks(leaf, covered(at, first, last));
+	xa_for_each_range(&map->blocks, at, block, block_number(map, first),
+			  block_number(map, last))
+		marks |= block_marks(block);
 	return marks;
+}
+
+static bool is_external_block(struct xpm_rmap *map, unsigned long index)
+{
+	struct xpm_block *block = xpm_rmap_block(map, index);
+
+	return block && atomic_read(&block->external);
+}
+
+void xpm_rmap_widen(struct xpm_rmap *map, unsigned long *first, unsigned long *last)
+{
+	if (is_external_block(map, *first))
+		*first = xpm_rmap_block_first(map, *first);
+	if (is_external_block(map, *last))
+		*last = xpm_rmap_block_first(map, *last) + XPM_BLOCK_PAGES - 1;
 }
 
 unsigned long xpm_rmap_set_remote(struct xpm_rmap *map, unsigned long first, unsigned long last)
@@ -116,79 +198,139 @@ unsigned long xpm_rmap_set_remote(struct xpm_rmap *map, unsigned long first, uns
 	return pages;
 }
 
-static void free_by_rcu(struct rcu_head *rcu)
+static void free_leaf(struct rcu_head *rcu)
 {
 	kmem_cache_free(leaf_cache, container_of(rcu, struct xpm_leaf, rcu));
 }
 
-static void free_if_empty(struct xpm_rmap *map, unsigned long at, struct xpm_leaf *leaf)
+static void free_block(struct rcu_head *rcu)
 {
-	if (leaf->valid | leaf->external | leaf->remote)
+	kmem_cache_free(block_cache, container_of(rcu, struct xpm_block, rcu));
+}
+
+static void trim_leaf(struct xpm_rmap *map, unsigned long at, struct xpm_leaf *leaf)
+{
+	if (leaf->valid | leaf->remote | (u64)atomic64_read(&leaf->external))
 		return;
 	xa_erase(&map->leaves, at);
 	xpm_stats_add(XPM_STAT_LEAVES, -1);
-	call_rcu(&leaf->rcu, free_by_rcu);
+	call_rcu(&leaf->rcu, free_leaf);
+}
+
+static void trim_block(struct xpm_rmap *map, unsigned long at, struct xpm_block *block)
+{
+	if (block->valid || atomic_read(&block->external))
+		return;
+	xa_erase(&map->blocks, at);
+	xpm_stats_add(XPM_STAT_BLOCKS, -1);
+	call_rcu(&block->rcu, free_block);
 }
 
 void xpm_rmap_trim(struct xpm_rmap *map, unsigned long index)
 {
+	struct xpm_block *block = xpm_rmap_block(map, index);
 	struct xpm_leaf *leaf = xpm_rmap_leaf(map, index);
 
 	if (leaf)
-		free_if_empty(map, index >> XPM_LEAF_SHIFT, leaf);
+		trim_leaf(map, index >> XPM_LEAF_SHIFT, leaf);
+	if (block)
+		trim_block(map, block_number(map, index), block);
+}
+
+/*
+ * Applies one of the functions to the leaves of the first piece of [first, last],
+ * the other to the blocks that any of its pages is in; returns its last page.
+ */
+static unsigned long walk_piece(struct xpm_rmap *map, unsigned long first, unsigned long last,
+				void (*leaf_fn)(struct xpm_leaf *leaf, u64 mask,
+						unsigned int *marks),
+				void (*block_fn)(struct xpm_block *block, unsigned int *marks),
+				unsigned int *marks)
+{
+	struct xpm_block *block;
+	unsigned long at, seen = 0;
+	struct xpm_leaf *leaf;
+
+	xa_for_each_range(&map->leaves, at, leaf, first >> XPM_LEAF_SHIFT,
+			  last >> XPM_LEAF_SHIFT) {
+		if (seen++ == XPM_RMAP_PIECE) {
+			last = (at << XPM_LEAF_SHIFT) - 1;
+			break;
+		}
+		leaf_fn(leaf, covered(at, first, last), marks);
+		trim_leaf(map, at, leaf);
+	}
+	seen = 0;
+	xa_for_each_range(&map->blocks, at, block, block_number(map, first),
+			  block_number(map, last)) {
+		if (seen++ == XPM_RMAP_PIECE) {
+			last = (at << XPM_BLOCK_SHIFT) - map->phase - 1;
+			break;
+		}
+		block_fn(block, marks);
+		trim_block(map, at, block);
+	}
+	return last;
+}
+
+static void revoke_leaf(struct xpm_leaf *leaf, u64 mask, unsigned int *marks)
+{
+	leaf->valid &= ~mask;
+	leaf->writable &= ~mask;
+	*marks |= leaf_marks(leaf, mask);
+}
+
+static void revoke_block(struct xpm_block *block, unsigned int *marks)
+{
+	block->valid = false;
+	block->writable = false;
+	*marks |= block_marks(block);
+}
+
+static void forget_leaf(struct xpm_leaf *leaf, u64 mask, unsigned int *marks)
+{
+	mask &= ~leaf->valid;
+	if (*marks & XPM_RMAP_EXTERNAL) {
+		atomic64_andnot(mask, &leaf->external);
+		atomic64_andnot(mask, &leaf->referenced);
+	}
+	if (*marks & XPM_RMAP_REMOTE)
+		leaf->remote &= ~mask;
+}
+
+static void forget_block(struct xpm_block *block, unsigned int *marks)
+{
+	if (block->valid || !(*marks & XPM_RMAP_EXTERNAL))
+		return;
+	atomic_set(&block->external, 0);
+	atomic_set(&block->referenced, 0);
 }
 
 bool xpm_rmap_revoke(struct xpm_rmap *map, unsigned long *first, unsigned long last,
 		     unsigned int *marks)
 {
-	unsigned long at, seen = 0;
-	struct xpm_leaf *leaf;
+	unsigned long done;
 
-	lockdep_assert_held(&map->lock);
-	xa_for_each_range(&map->leaves, at, leaf, *first >> XPM_LEAF_SHIFT,
-			  last >> XPM_LEAF_SHIFT) {
-		u64 mask = covered(at, *first, last);
-
-		if (seen++ == XPM_RMAP_PIECE) {
-			*first = at << XPM_LEAF_SHIFT;
-			return true;
-		}
-		leaf->valid &= ~mask;
-		leaf->writable &= ~mask;
-		*marks |= leaf_marks(leaf, mask);
-		free_if_empty(map, at, leaf);
-	}
-	return false;
+	lockdep_assert_held_write(&map->lock);
+	done = walk_piece(map, *first, last, revoke_leaf, revoke_block, marks);
+	*first = done + 1;
+	return done < last;
 }
 
 bool xpm_rmap_forget(struct xpm_rmap *map, unsigned long *first, unsigned long last,
 		     unsigned int marks)
 {
-	unsigned long at, seen = 0;
-	struct xpm_leaf *leaf;
+	unsigned long done;
 
-	lockdep_assert_held(&map->lock);
-	xa_for_each_range(&map->leaves, at, leaf, *first >> XPM_LEAF_SHIFT,
-			  last >> XPM_LEAF_SHIFT) {
-		u64 keep = ~covered(at, *first, last) | leaf->valid;
-
-		if (seen++ == XPM_RMAP_PIECE) {
-			*first = at << XPM_LEAF_SHIFT;
-			return true;
-		}
-		if (marks & XPM_RMAP_EXTERNAL) {
-			leaf->external &= keep;
-			atomic64_and(leaf->external, &leaf->referenced);
-		}
-		if (marks & XPM_RMAP_REMOTE)
-			leaf->remote &= keep;
-		free_if_empty(map, at, leaf);
-	}
-	return false;
+	lockdep_assert_held_write(&map->lock);
+	done = walk_piece(map, *first, last, forget_leaf, forget_block, &marks);
+	*first = done + 1;
+	return done < last;
 }
 
 bool xpm_rmap_is_young(struct xpm_rmap *map, unsigned long first, unsigned long last)
 {
+	struct xpm_block *block;
 	struct xpm_leaf *leaf;
 	unsigned long at;
 	bool young = false;
@@ -198,14 +340,22 @@ bool xpm_rmap_is_young(struct xpm_rmap *map, unsigned long first, unsigned long 
 			  last >> XPM_LEAF_SHIFT) {
 		young = atomic64_read(&leaf->referenced) & covered(at, first, last);
 		if (young)
-			break;
+			goto out;
 	}
+	xa_for_each_range(&map->blocks, at, block, block_number(map, first),
+			  block_number(map, last)) {
+		young = atomic_read(&block->referenced);
+		if (young)
+			goto out;
+	}
+out:
 	rcu_read_unlock();
 	return young;
 }
 
 bool xpm_rmap_clear_young(struct xpm_rmap *map, unsigned long first, unsigned long last)
 {
+	struct xpm_block *block;
 	struct xpm_leaf *leaf;
 	unsigned long at;
 	bool young = false;
@@ -221,7 +371,16 @@ bool xpm_rmap_clear_young(struct xpm_rmap *map, unsigned long first, unsigned lo
 		atomic64_andnot(mask, &leaf->referenced);
 		/* In this order: next_aged() takes them the other way round. */
 		atomic64_or(mask, &leaf->aged);
-		xa_set_mark(&map->leaves, at, LEAF_AGED);
+		xa_set_mark(&map->leaves, at, MAY_BE_AGED);
+	}
+	xa_for_each_range(&map->blocks, at, block, block_number(map, first),
+			  block_number(map, last)) {
+		if (!atomic_read(&block->referenced))
+			continue;
+		young = true;
+		atomic_set(&block->referenced, 0);
+		atomic_xchg(&block->aged, 1);	/* ordered against both neighbours */
+		xa_set_mark(&map->blocks, at, MAY_BE_AGED);
 	}
 	rcu_read_unlock();
 	return young;
@@ -233,13 +392,30 @@ u64 xpm_rmap_next_aged(struct xpm_rmap *map, unsigned long *at)
 	u64 mask = 0;
 
 	rcu_read_lock();
-	for (leaf = xa_find(&map->leaves, at, ULONG_MAX, LEAF_AGED); leaf;
-	     leaf = xa_find_after(&map->leaves, at, ULONG_MAX, LEAF_AGED)) {
-		xa_clear_mark(&map->leaves, *at, LEAF_AGED);
+	for (leaf = xa_find(&map->leaves, at, ULONG_MAX, MAY_BE_AGED); leaf;
+	     leaf = xa_find_after(&map->leaves, at, ULONG_MAX, MAY_BE_AGED)) {
+		xa_clear_mark(&map->leaves, *at, MAY_BE_AGED);
 		mask = atomic64_xchg(&leaf->aged, 0) & ~atomic64_read(&leaf->referenced);
 		if (mask)
 			break;
 	}
 	rcu_read_unlock();
 	return mask;
+}
+
+bool xpm_rmap_next_aged_block(struct xpm_rmap *map, unsigned long *first)
+{
+	unsigned long at = block_number(map, *first);
+	struct xpm_block *block;
+
+	rcu_read_lock();
+	for (block = xa_find(&map->blocks, &at, ULONG_MAX, MAY_BE_AGED); block;
+	     block = xa_find_after(&map->blocks, &at, ULONG_MAX, MAY_BE_AGED)) {
+		xa_clear_mark(&map->blocks, at, MAY_BE_AGED);
+		if (atomic_xchg(&block->aged, 0) && !atomic_read(&block->referenced))
+			break;
+	}
+	rcu_read_unlock();
+	*first = (at << XPM_BLOCK_SHIFT) - map->phase;
+	return block;
 }

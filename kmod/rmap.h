@@ -33,17 +33,26 @@
  * are empty, and no fault can insert the frame again.  REMOTE without VALID may
  * also be copies that are held on.
  *
- * "last" is inclusive.  Callers hold the map's lock where a function says so.
- * Nothing here sleeps but xpm_rmap_reserve(), which is the only function that
- * allocates.  No page reference is held: a frame is meaningful only while its
- * page is VALID and the lock is held.
+ * Memory that the owner maps by a huge entry is kept as one block of 512 pages,
+ * aligned as the owner's address is, with marks of its own: VALID, WRITABLE,
+ * EXTERNAL, REFERENCED and AGED mean the same of all its pages at once.  What
+ * comes to one of its pages comes to the block, as an attacher's huge entry can
+ * only be taken away whole.  REMOTE pages are never a block.  A page may be VALID
+ * by its leaf and by its block, with the same frame.
  *
- * REFERENCED and AGED alone are changed without the lock, by atomic operations:
- * the VM asks for them with a page table lock held, inside which the map's lock
- * can't be taken as an insertion nests them the other way round.  Leaves are
- * freed by RCU for that reader's sake.
+ * "last" is inclusive.  Callers hold the map's lock where a function says so, for
+ * writing unless it says for reading: those who only insert what is VALID do not
+ * exclude each other.  Nothing here sleeps but the two xpm_rmap_reserve functions,
+ * which alone allocate.  No page reference is held: a frame is meaningful only
+ * while its page is VALID and the lock is held.
  *
- * The code uses nothing but XArray, spinlock, RCU and slab, and also builds in
+ * EXTERNAL is set by any number of insertions at once, so by an atomic operation.
+ * REFERENCED and AGED are changed without the lock: the VM asks for them with a
+ * page table lock held, inside which the map's lock can't be taken as an insertion
+ * nests them the other way round.  Leaves and blocks are freed by RCU for that
+ * reader's sake.
+ *
+ * The code uses nothing but XArray, rwlock, RCU and slab, and also builds in
  * user space (tests/unit).
  */
 #ifndef XPM_RMAP_H
@@ -59,6 +68,10 @@
 #define XPM_LEAF_SHIFT	6
 #define XPM_LEAF_PAGES	(1UL << XPM_LEAF_SHIFT)
 
+/* A block is what a huge entry of the owner's page table covers. */
+#define XPM_BLOCK_SHIFT	9
+#define XPM_BLOCK_PAGES	(1UL << XPM_BLOCK_SHIFT)
+
 /* What is found in, and forgotten of, a range; who has the pages */
 #define XPM_RMAP_EXTERNAL	(1U << 0)
 #define XPM_RMAP_REMOTE		(1U << 1)
@@ -66,8 +79,8 @@
 struct xpm_leaf {
 	u64 valid;
 	u64 writable;
-	u64 external;
 	u64 remote;
+	atomic64_t external;
 	atomic64_t referenced;
 	atomic64_t aged;
 	union {
@@ -76,15 +89,29 @@ struct xpm_leaf {
 	};
 };
 
+struct xpm_block {
+	unsigned long pfn;	/* of its first page */
+	bool valid;
+	bool writable;
+	atomic_t external;	/* these are 0 or 1 */
+	atomic_t referenced;
+	atomic_t aged;
+	struct rcu_head rcu;
+};
+
 struct xpm_rmap {
-	spinlock_t lock;
+	rwlock_t lock;
 	struct xarray leaves;	/* changed with the lock held, but for reserve */
+	struct xarray blocks;	/* the same */
+	unsigned long phase;	/* where page 0 is in its block */
+	unsigned long last;	/* page of the map */
 };
 
 int xpm_rmap_cache_create(void);
 void xpm_rmap_cache_destroy(void);
 
-void xpm_rmap_init(struct xpm_rmap *map);
+/* @frame: number of the owner's page that is page 0; @last: of the map */
+void xpm_rmap_init(struct xpm_rmap *map, unsigned long frame, unsigned long last);
 /* Frees all; no other user of the map may be left. */
 void xpm_rmap_destroy(struct xpm_rmap *map);
 
@@ -95,11 +122,36 @@ void xpm_rmap_destroy(struct xpm_rmap *map);
  */
 int xpm_rmap_reserve(struct xpm_rmap *map, unsigned long index);
 
-/* The leaf of @index or NULL.  Lock held, and the pointer is good as long. */
-struct xpm_leaf *xpm_rmap_leaf(struct xpm_rmap *map, unsigned long index);
+/* The same for the block of @index, which is one, see xpm_rmap_in_block(). */
+int xpm_rmap_reserve_block(struct xpm_rmap *map, unsigned long index);
 
-/* Frees the leaf of @index if it has no mark.  Lock held. */
+/*
+ * The leaf, or block, of @index or NULL.  Lock held, for reading at least, and the
+ * pointer is good as long.
+ */
+struct xpm_leaf *xpm_rmap_leaf(struct xpm_rmap *map, unsigned long index);
+struct xpm_block *xpm_rmap_block(struct xpm_rmap *map, unsigned long index);
+
+/* Frees leaf and block of @index if they have no mark.  Lock held. */
 void xpm_rmap_trim(struct xpm_rmap *map, unsigned long index);
+
+/* What a VALID page is, by leaf or block; lock held, for reading at least */
+bool xpm_rmap_find(struct xpm_rmap *map, unsigned long index, unsigned long *pfn,
+		   bool *writable);
+
+/* First page of the block of @index; of the first, it may be "below" page 0 */
+static inline unsigned long xpm_rmap_block_first(const struct xpm_rmap *map, unsigned long index)
+{
+	return ((index + map->phase) & ~(XPM_BLOCK_PAGES - 1)) - map->phase;
+}
+
+/* Whether all of the block around @index is in the map */
+static inline bool xpm_rmap_in_block(const struct xpm_rmap *map, unsigned long index)
+{
+	unsigned long first = xpm_rmap_block_first(map, index);
+
+	return first <= map->last && map->last - first >= XPM_BLOCK_PAGES - 1;
+}
 
 /* Bits of the pages [first, last] of one leaf */
 static inline u64 xpm_leaf_mask(unsigned long first, unsigned long last)
@@ -115,29 +167,53 @@ static inline u64 xpm_leaf_bit(unsigned long index)
 	return 1ULL << (index & (XPM_LEAF_PAGES - 1));
 }
 
-/* nothing -> VALID, or VALID with other rights; lock held */
+/*
+ * nothing -> VALID, or VALID with other rights, for the pages of @mask, whose frames
+ * are in leaf->pfn; @writable: those of them that are.  Lock held.
+ */
+static inline void xpm_leaf_mark_valid(struct xpm_leaf *leaf, u64 mask, u64 writable)
+{
+	leaf->valid |= mask;
+	leaf->writable = (leaf->writable & ~mask) | writable;
+}
+
+/* The same for one page */
 static inline void xpm_leaf_store(struct xpm_leaf *leaf, unsigned long index,
 				  unsigned long pfn, bool writable)
 {
 	u64 bit = xpm_leaf_bit(index);
 
 	leaf->pfn[index & (XPM_LEAF_PAGES - 1)] = pfn;
-	leaf->valid |= bit;
-	if (writable)
-		leaf->writable |= bit;
-	else
-		leaf->writable &= ~bit;
+	xpm_leaf_mark_valid(leaf, bit, writable ? bit : 0);
 }
 
-/* VALID -> VALID | EXTERNAL for the pages of @mask, all VALID; lock held */
-static inline void xpm_leaf_map_external(struct xpm_leaf *leaf, u64 mask)
+static inline void xpm_block_store(struct xpm_block *block, unsigned long pfn, bool writable)
 {
-	leaf->external |= mask;
+	block->pfn = pfn;
+	block->valid = true;
+	block->writable = writable;
 }
 
 /*
- * The pages of @mask were mapped for an attacher.  Lock held.  Comes after the
- * mapping, not before: whoever clears the mark then sees the page table entry.
+ * VALID -> VALID | EXTERNAL for the pages of @mask, all VALID; lock held for
+ * reading.
+ */
+static inline void xpm_leaf_map_external(struct xpm_leaf *leaf, u64 mask)
+{
+	if (~(u64)atomic64_read(&leaf->external) & mask)
+		atomic64_or(mask, &leaf->external);
+}
+
+static inline void xpm_block_map_external(struct xpm_block *block)
+{
+	if (!atomic_read(&block->external))
+		atomic_set(&block->external, 1);
+}
+
+/*
+ * The pages of @mask were mapped for an attacher.  Lock held for reading.  Comes
+ * after the mapping, not before: whoever clears the mark then sees the page table
+ * entry.
  */
 static inline void xpm_leaf_reference(struct xpm_leaf *leaf, u64 mask)
 {
@@ -145,17 +221,32 @@ static inline void xpm_leaf_reference(struct xpm_leaf *leaf, u64 mask)
 		atomic64_or(mask, &leaf->referenced);
 }
 
+static inline void xpm_block_reference(struct xpm_block *block)
+{
+	if (!atomic_read(&block->referenced))
+		atomic_set(&block->referenced, 1);
+}
+
+/*
+ * Widens [*first, *last], which is revoked, to the whole of blocks that are EXTERNAL:
+ * what must be emptied of attachers.  Lock held, and since the end of the revocation.
+ */
+void xpm_rmap_widen(struct xpm_rmap *map, unsigned long *first, unsigned long *last);
+
 /* Which of EXTERNAL and REMOTE some page of [first, last] has.  Lock held. */
 unsigned int xpm_rmap_marks(struct xpm_rmap *map, unsigned long first, unsigned long last);
 
-/* Makes the VALID pages of [first, last] REMOTE; returns how many.  Lock held. */
+/*
+ * Makes the pages of [first, last] that are VALID in leaves REMOTE; returns how many.
+ * Lock held.
+ */
 unsigned long xpm_rmap_set_remote(struct xpm_rmap *map, unsigned long first, unsigned long last);
 
 /*
  * The two below walk [*first, last] a bounded piece at a time, lock held.  They
  * return true when something is left, and *first says from where; the caller
- * drops the lock, lets others run where it may, and calls again.  A leaf that
- * has no mark left is freed.
+ * drops the lock, lets others run where it may, and calls again.  A leaf or block
+ * that has no mark left is freed.
  *
  * xpm_rmap_revoke: no page of the piece is VALID any more; to *marks is added
  * what of EXTERNAL and REMOTE was found, that is, who must let go.  The caller
@@ -180,9 +271,13 @@ bool xpm_rmap_forget(struct xpm_rmap *map, unsigned long *first, unsigned long l
  * xpm_rmap_next_aged: AGED pages of the first leaf at *at or after it that has
  * any: takes the mark from them and returns those that were not REFERENCED again;
  * *at is the leaf's number.  0 when there is none left.
+ *
+ * xpm_rmap_next_aged_block: the same for blocks: whether there was one; *first is
+ * its first page, or where to begin.
  */
 bool xpm_rmap_is_young(struct xpm_rmap *map, unsigned long first, unsigned long last);
 bool xpm_rmap_clear_young(struct xpm_rmap *map, unsigned long first, unsigned long last);
 u64 xpm_rmap_next_aged(struct xpm_rmap *map, unsigned long *at);
+bool xpm_rmap_next_aged_block(struct xpm_rmap *map, unsigned long *first);
 
 #endif /* XPM_RMAP_H */

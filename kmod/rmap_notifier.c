@@ -70,9 +70,9 @@ long xpm_rmap_notifier_mark_remote(s64 segid, unsigned long first, unsigned long
 
 	if (IS_ERR(segment))
 		return -ENOENT;
-	spin_lock(&segment->rmap.lock);
+	write_lock(&segment->rmap.lock);
 	pages = xpm_rmap_set_remote(&segment->rmap, first, min(last, xpm_segment_last(segment)));
-	spin_unlock(&segment->rmap.lock);
+	write_unlock(&segment->rmap.lock);
 	xpm_segment_put(segment);
 	return pages;
 }

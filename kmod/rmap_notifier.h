@@ -38,6 +38,8 @@ struct xpm_rmap_range {
 	s64 segid;
 	unsigned long first;		/* [first, last], pages of the segment */
 	unsigned long last;
+	unsigned long wide_first;	/* the same, see xpm_rmap_widen() */
+	unsigned long wide_last;
 	enum mmu_notifier_event event;	/* why, as the VM says it */
 	/*
 	 * Current reclaims memory: the pages' content stays what it is, and

@@ -163,7 +163,7 @@ long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req)
 	segment->start = req->vaddr;
 	segment->end = end;
 	segment->mode = req->mode;
-	xpm_rmap_init(&segment->rmap);
+	xpm_rmap_init(&segment->rmap, segment->start >> PAGE_SHIFT, xpm_segment_last(segment));
 	address_space_init_once(&segment->mapping);
 	segment->mapping.a_ops = &no_aops;
 	lockdep_set_class(&segment->mapping.i_mmap_rwsem, &i_mmap_key);
@@ -185,7 +185,7 @@ long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req)
 	err = -ENOSPC;
 	if (process->nr_segments >= XPM_MAX_SEGMENTS)
 		goto err_lock;
-	err = xpm_id_publish(&table, &segment->id);
+	err = xpm_id_publish_random(&table, &segment->id);
 	if (err)
 		goto err_lock;
 	xpm_aging_insert(&process->aging, segment);

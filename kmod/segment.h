@@ -44,8 +44,8 @@ struct xpm_segment {
 	struct work_struct bury_work;	/* notifier.c */
 
 	/* What happened, for who looks at it */
-	u64 faults;			/* that mapped something; under rmap.lock */
-	u64 fault_pages;		/* under rmap.lock */
+	atomic_long_t faults;		/* that mapped something */
+	atomic_long_t fault_pages;
 	u64 invalidations;		/* under rmap.lock */
 	atomic_t permits;
 	atomic_t attachments;

@@ -13,6 +13,7 @@ static const char *const names[XPM_NR_STATS] = {
 	[XPM_STAT_PROCESSES] = "processes",
 	[XPM_STAT_USERS] = "users",
 	[XPM_STAT_LEAVES] = "leaves",
+	[XPM_STAT_BLOCKS] = "blocks",
 	[XPM_STAT_MAKES] = "makes",
 	[XPM_STAT_GETS] = "gets",
 	[XPM_STAT_ATTACHES] = "attaches",

@@ -16,6 +16,7 @@ enum xpm_stat {
 	XPM_STAT_PROCESSES,	/* address spaces known to the module */
 	XPM_STAT_USERS,
 	XPM_STAT_LEAVES,	/* of reverse maps */
+	XPM_STAT_BLOCKS,	/* the same, for huge pages */
 	/* What happened since the module was loaded */
 	XPM_STAT_MAKES,
 	XPM_STAT_GETS,

@@ -11,8 +11,8 @@
 
 #include <linux/tracepoint.h>
 
-#include "owner.h"
 #include "rmap_notifier.h"
+#include "window.h"
 
 /* enum mmu_notifier_event, which perf and trace-cmd don't know */
 #define xpm_show_reason(event) \

@@ -45,7 +45,7 @@ static void zap_work(struct work_struct *work)
 	struct xpm_rmap_wait *wait = container_of(work, struct xpm_rmap_wait, work);
 	const struct xpm_rmap_range *range = wait->range;
 
-	xpm_zap(range->segment, range->first, range->last);
+	xpm_zap(range->segment, range->wide_first, range->wide_last);
 	complete(&wait->done);
 }
 

@@ -54,6 +54,46 @@ static inline bool xpm_vma_is_cached(struct vm_area_struct *vma)
 	return !(pgprot_val(vma->vm_page_prot) & _PAGE_CACHE_MASK);
 }
 
+/* Whether the VM takes huge entries out of mappings of frames */
+static inline bool xpm_huge_entries(void)
+{
+	return IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE) && has_transparent_hugepage();
+}
+
+/*
+ * A huge entry that nobody takes a page reference through.  6.12: entries can be
+ * special.  Before, get_user_pages_fast() looks a "devmap" entry's device up, finds
+ * that ordinary memory has none, and leaves it alone; everything else treats such an
+ * entry of a mapping of frames as any huge one.
+ */
+static inline pmd_t xpm_pmd_make(unsigned long pfn, struct vm_area_struct *vma, bool writable)
+{
+	pgprot_t prot = vm_get_page_prot(writable ? vma->vm_flags : vma->vm_flags & ~VM_WRITE);
+	pmd_t pmd = pmd_mkyoung(pmd_mkhuge(pfn_pmd(pfn, prot)));
+
+#ifdef CONFIG_ARCH_SUPPORTS_PMD_PFNMAP
+	pmd = pmd_mkspecial(pmd);
+#else
+	pmd = pmd_mkdevmap(pmd);
+#endif
+	return writable ? pmd_mkdirty(pmd) : pmd;
+}
+
+/* A free place for @length bytes, congruent to page @page modulo 2 MiB if they span that */
+static inline unsigned long xpm_place_congruent(struct file *file, unsigned long addr,
+						unsigned long length, unsigned long page,
+						unsigned long flags)
+{
+#ifdef CONFIG_TRANSPARENT_HUGEPAGE
+	return thp_get_unmapped_area(file, addr, length, page, flags);
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
+	/* 6.10: a function instead of a pointer in the mm_struct */
+	return mm_get_unmapped_area(current->mm, file, addr, length, page, flags);
+#else
+	return current->mm->get_unmapped_area(file, addr, length, page, flags);
+#endif
+}
+
 /*
  * A thread of the process whose address space it is, or NULL; rcu_read_lock() is
  * held.  The kernel keeps track of that with CONFIG_MEMCG alone.

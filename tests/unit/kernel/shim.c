@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* See the headers in linux/. */
 #include <assert.h>
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "linux/rcupdate.h"
 #include "linux/slab.h"
+#include "linux/spinlock.h"
 #include "linux/xarray.h"
 
 struct kmem_cache {
 	size_t size;
+	size_t objects;		/* that are out */
 };
 
+/* Before each object: which cache it has to go back to */
+struct header {
+	alignas(16) struct kmem_cache *cache;
+};
+
+int shim_locks;
 int shim_rcu_readers;
 size_t shim_objects;
 long shim_allocations_left = -1;
@@ -31,30 +40,45 @@ struct kmem_cache *kmem_cache_create_shim(size_t size)
 	struct kmem_cache *cache = may_allocate() ? malloc(sizeof(*cache)) : NULL;
 
 	if (cache)
-		cache->size = size;
+		*cache = (struct kmem_cache){ .size = size };
 	return cache;
 }
 
 void kmem_cache_destroy(struct kmem_cache *cache)
 {
+	assert(!cache || !cache->objects);
 	free(cache);
+}
+
+/* What allocates may sleep. */
+static void assert_may_sleep(void)
+{
+	assert(!shim_locks && !shim_rcu_readers);
 }
 
 void *kmem_cache_zalloc(struct kmem_cache *cache, gfp_t gfp)
 {
-	void *object = may_allocate() ? calloc(1, cache->size) : NULL;
+	struct header *header;
 
 	(void)gfp;
-	shim_objects += !!object;
-	return object;
+	assert_may_sleep();
+	header = may_allocate() ? calloc(1, sizeof(*header) + cache->size) : NULL;
+	if (!header)
+		return NULL;
+	header->cache = cache;
+	cache->objects++;
+	shim_objects++;
+	return header + 1;
 }
 
 void kmem_cache_free(struct kmem_cache *cache, void *object)
 {
-	(void)cache;
-	assert(object && shim_objects);
+	struct header *header = (struct header *)object - 1;
+
+	assert(object && header->cache == cache && cache->objects && shim_objects);
+	cache->objects--;
 	shim_objects--;
-	free(object);
+	free(header);
 }
 
 void xa_init_flags(struct xarray *xa, unsigned int flags)
@@ -72,11 +96,17 @@ void xa_destroy(struct xarray *xa)
 /* Where index is, or would be */
 static size_t place_of(struct xarray *xa, unsigned long index)
 {
-	size_t at = 0;
+	size_t low = 0, high = xa->count;
 
-	while (at < xa->count && xa->slots[at].index < index)
-		at++;
-	return at;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (xa->slots[middle].index < index)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
 void *xa_find_from(struct xarray *xa, unsigned long *index, unsigned long last)
@@ -100,6 +130,7 @@ int xa_insert(struct xarray *xa, unsigned long index, void *entry, gfp_t gfp)
 	struct shim_slot *slots;
 
 	(void)gfp;
+	assert_may_sleep();
 	if (xa_load(xa, index))
 		return -EBUSY;
 	if (!may_allocate())

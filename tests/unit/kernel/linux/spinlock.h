@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A lock that knows whether it is held, so that the rules can be asserted. */
+/*
+ * A lock that knows whether and how it is held, so that the rules can be asserted,
+ * and a count of all that are, inside which nothing may sleep.
+ */
 #ifndef KERNEL_SHIM_SPINLOCK_H
 #define KERNEL_SHIM_SPINLOCK_H
 
@@ -7,26 +10,47 @@
 #include <stdbool.h>
 
 typedef struct {
-	bool held;
-} spinlock_t;
+	int readers;
+	bool writer;
+} rwlock_t;
 
-static inline void spin_lock_init(spinlock_t *lock)
+extern int shim_locks;
+
+static inline void rwlock_init(rwlock_t *lock)
 {
-	lock->held = false;
+	lock->readers = 0;
+	lock->writer = false;
 }
 
-static inline void spin_lock(spinlock_t *lock)
+static inline void read_lock(rwlock_t *lock)
 {
-	assert(!lock->held);
-	lock->held = true;
+	assert(!lock->writer);
+	lock->readers++;
+	shim_locks++;
 }
 
-static inline void spin_unlock(spinlock_t *lock)
+static inline void read_unlock(rwlock_t *lock)
 {
-	assert(lock->held);
-	lock->held = false;
+	assert(lock->readers && shim_locks);
+	lock->readers--;
+	shim_locks--;
 }
 
-#define lockdep_assert_held(lock) assert((lock)->held)
+static inline void write_lock(rwlock_t *lock)
+{
+	assert(!lock->writer && !lock->readers);
+	lock->writer = true;
+	shim_locks++;
+}
+
+static inline void write_unlock(rwlock_t *lock)
+{
+	assert(lock->writer && shim_locks);
+	lock->writer = false;
+	shim_locks--;
+}
+
+#define lockdep_assert_held(lock) assert((lock)->writer || (lock)->readers)
+#define lockdep_assert_held_write(lock) assert((lock)->writer)
 
 #endif /* KERNEL_SHIM_SPINLOCK_H */
