@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* See result.h. */
+#include "result.h"
+
+#include <errno.h>
+#include <json-c/json.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "xpmem.h"
+
+#define MAX_ROWS 256
+#define FORMAT	 1	/* of the JSON */
+
+struct result {
+	char name[48];
+	char text[80];
+	char unit[32];
+	char reference_name[32];
+	char left_out[160];	/* why, or empty */
+	double n;
+	double value, median;
+	double reference, reference_median;	/* NAN: none */
+	unsigned int rounds;
+	enum goal goal;
+	double limit;
+};
+
+static struct {
+	unsigned int count;
+	struct result result[MAX_ROWS];
+} *table;
+
+static unsigned int printed;
+
+void results_begin(void)
+{
+	table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		     -1, 0);
+	if (table == MAP_FAILED)
+		fatal("no memory for results");
+}
+
+static struct result *add(const char *name)
+{
+	struct result *result;
+
+	if (table->count == MAX_ROWS) {
+		errno = 0;
+		fatal("more than %d rows", MAX_ROWS);
+	}
+	result = &table->result[table->count++];
+	snprintf(result->name, sizeof(result->name), "%s", name);
+	result->reference = NAN;
+	return result;
+}
+
+/* ---------------------------------------------------------------- samples */
+
+void samples_add(struct samples *samples, double value)
+{
+	if (samples->count < MAX_SAMPLES)
+		samples->value[samples->count++] = value;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median(const struct samples *samples)
+{
+	struct samples sorted = *samples;
+
+	qsort(sorted.value, sorted.count, sizeof(sorted.value[0]), compare);
+	return (sorted.value[(sorted.count - 1) / 2] + sorted.value[sorted.count / 2]) / 2;
+}
+
+double samples_least(const struct samples *samples)
+{
+	double least = samples->value[0];
+
+	for (unsigned int i = 1; i < samples->count; i++)
+		least = fmin(least, samples->value[i]);
+	return least;
+}
+
+/* ---------------------------------------------------------------- reports */
+
+void report(const struct row *row, const struct samples *value, const struct samples *reference)
+{
+	struct result *result = add(row->name);
+
+	snprintf(result->text, sizeof(result->text), "%s", row->text);
+	snprintf(result->unit, sizeof(result->unit), "%s", row->unit);
+	result->n = row->n;
+	result->value = samples_least(value);
+	result->median = median(value);
+	result->rounds = value->count;
+	if (reference) {
+		snprintf(result->reference_name, sizeof(result->reference_name), "%s",
+			 row->reference ? row->reference : "memfd");
+		result->reference = samples_least(reference);
+		result->reference_median = median(reference);
+	}
+	/* A limit of so many nanoseconds is one of so many instructions. */
+	if (row->goal != GOAL_NS || settings.counted)
+		result->goal = row->goal;
+	result->limit = row->limit;
+}
+
+void report_value(const struct row *row, double value)
+{
+	struct samples samples = { .count = 1, .value = { value } };
+
+	report(row, &samples, NULL);
+}
+
+void leave_out(const char *name, const char *format, ...)
+{
+	struct result *result = add(name);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(result->left_out, sizeof(result->left_out), format, args);
+	va_end(args);
+}
+
+/* ------------------------------------------------------------------ output */
+
+static bool met(const struct result *result)
+{
+	if (result->goal == GOAL_RATIO)
+		return result->value <= result->limit * result->reference;
+	return result->value <= result->limit;
+}
+
+/* Three digits that count, more for large numbers */
+static const char *number(char *buffer, size_t size, double value)
+{
+	if (fabs(value) >= 100)
+		snprintf(buffer, size, "%.0f", value);
+	else if (fabs(value) >= 10)
+		snprintf(buffer, size, "%.1f", value);
+	else
+		snprintf(buffer, size, "%.2f", value);
+	return buffer;
+}
+
+static void print(const struct result *result)
+{
+	char text[112], value[32], reference[64] = "", ratio[32] = "", goal[64] = "";
+	char digits[32];
+
+	if (result->left_out[0]) {
+		printf("  %-50s left out: %s\n", result->name, result->left_out);
+		return;
+	}
+	snprintf(text, sizeof(text), "%s", result->text);
+	if (result->n > 0)
+		snprintf(text, sizeof(text), "%s, %.0f", result->text, result->n);
+	number(value, sizeof(value), result->value);
+	if (!isnan(result->reference)) {
+		snprintf(reference, sizeof(reference), "%s %s", result->reference_name,
+			 number(digits, sizeof(digits), result->reference));
+		if (result->reference > 0)
+			snprintf(ratio, sizeof(ratio), "%.3fx",
+				 result->value / result->reference);
+	}
+	if (result->goal != GOAL_NONE)
+		snprintf(goal, sizeof(goal), "%s%s %s",
+			 number(digits, sizeof(digits), result->limit),
+			 result->goal == GOAL_RATIO ? "x" : "", met(result) ? "met" : "NOT MET");
+	printf("  %-50s %10s %-16s %-20s %9s  %s\n", text, value, result->unit, reference, ratio,
+	       goal);
+}
+
+void results_print(void)
+{
+	for (; printed < table->count; printed++)
+		print(&table->result[printed]);
+	fflush(stdout);
+}
+
+static struct json_object *json_row(const struct result *result)
+{
+	struct json_object *row = json_object_new_object();
+
+	json_object_object_add(row, "name", json_object_new_string(result->name));
+	if (result->left_out[0]) {
+		json_object_object_add(row, "left_out", json_object_new_string(result->left_out));
+		return row;
+	}
+	if (result->n > 0)
+		json_object_object_add(row, "n", json_object_new_int64((int64_t)result->n));
+	json_object_object_add(row, "text", json_object_new_string(result->text));
+	json_object_object_add(row, "unit", json_object_new_string(result->unit));
+	json_object_object_add(row, "rounds", json_object_new_int((int)result->rounds));
+	json_object_object_add(row, "value", json_object_new_double(result->value));
+	json_object_object_add(row, "median", json_object_new_double(result->median));
+	if (!isnan(result->reference)) {
+		json_object_object_add(row, "reference_name",
+				       json_object_new_string(result->reference_name));
+		json_object_object_add(row, "reference",
+				       json_object_new_double(result->reference));
+		json_object_object_add(row, "reference_median",
+				       json_object_new_double(result->reference_median));
+	}
+	if (result->goal != GOAL_NONE) {
+		json_object_object_add(row, result->goal == GOAL_RATIO ? "limit_ratio" : "limit",
+				       json_object_new_double(result->limit));
+		json_object_object_add(row, "met", json_object_new_boolean(met(result)));
+	}
+	return row;
+}
+
+/* Of the module, as sysfs tells it; "" when it doesn't */
+static struct json_object *module_version(void)
+{
+	FILE *file = fopen("/sys/module/xpmem/srcversion", "re");
+	char line[64] = "";
+
+	if (file && fgets(line, sizeof(line), file))
+		line[strcspn(line, "\n")] = 0;
+	if (file)
+		fclose(file);
+	return json_object_new_string(line);
+}
+
+bool results_write(const char *path, const char *note)
+{
+	struct json_object *all = json_object_new_object();
+	struct json_object *rows = json_object_new_array();
+	struct utsname host;
+	int err;
+
+	uname(&host);
+	json_object_object_add(all, "format", json_object_new_int(FORMAT));
+	json_object_object_add(all, "what", json_object_new_string(note ? note : ""));
+	json_object_object_add(all, "kernel", json_object_new_string(host.release));
+	json_object_object_add(all, "module_srcversion", module_version());
+	json_object_object_add(all, "version", json_object_new_int(xpmem_version()));
+	json_object_object_add(all, "cpus",
+			       json_object_new_int64(sysconf(_SC_NPROCESSORS_ONLN)));
+	json_object_object_add(all, "clock",
+			       json_object_new_string(settings.counted ? "instructions" :
+									 "time"));
+	json_object_object_add(all, "memory", json_object_new_int64((int64_t)settings.memory));
+	for (unsigned int i = 0; i < table->count; i++)
+		json_object_array_add(rows, json_row(&table->result[i]));
+	json_object_object_add(all, "rows", rows);
+	err = json_object_to_file_ext(path, all, JSON_C_TO_STRING_PRETTY);
+	json_object_put(all);
+	return !err;
+}
