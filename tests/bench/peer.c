@@ -17,7 +17,8 @@ static _Noreturn void serve(int fd)
 {
 	struct job job;
 
-	while (read(fd, &job, sizeof(job)) == sizeof(job)) {
+	/* The end comes as a job: peers have each other's sockets, so none is closed. */
+	while (read(fd, &job, sizeof(job)) == sizeof(job) && job.run) {
 		struct answer answer = job.run(&job);
 
 		if (write(fd, &answer, sizeof(answer)) != sizeof(answer))
@@ -75,11 +76,13 @@ struct answer peer_run(const struct peer *peer, const struct job *job)
 
 void peer_stop(struct peer *peer)
 {
+	struct job end = { 0 };
 	int status;
 
-	close(peer->fd);
+	peer_begin(peer, &end);
 	if (waitpid(peer->pid, &status, 0) != peer->pid)
 		fatal("waitpid");
+	close(peer->fd);
 	if (status) {
 		errno = 0;
 		fatal("a peer ended with status 0x%x", status);
