@@ -49,11 +49,11 @@ static struct series measure(struct memory *memory, const struct peer *peers, un
 void section_attachers(void)
 {
 	struct row first = {
-		.name = "attachers.first", .unit = "ns a page",
-		.text = "first read by the first of so many",
+		.name = "attachers.first", .unit = "ns a page", .of = "attachers",
+		.text = "first read by the first",
 	}, last = {
-		.name = "attachers.last", .unit = "ns a page",
-		.text = "first read by the last of so many",
+		.name = "attachers.last", .unit = "ns a page", .of = "attachers",
+		.text = "first read by the last",
 	};
 	struct peer peers[ATTACHERS];
 	struct memory memory, memfd;

@@ -147,11 +147,11 @@ void section_calls(void)
 void section_sizes(void)
 {
 	static const struct row small = {
-		.name = "sizes.small", .unit = "ns",
-		.text = "attach + read + detach, 4 KiB pages, bytes",
+		.name = "sizes.small", .unit = "ns", .of = "bytes",
+		.text = "attach + read + detach, 4 KiB pages",
 	}, huge = {
-		.name = "sizes.huge", .unit = "ns",
-		.text = "attach + read + detach, 2 MiB pages, bytes",
+		.name = "sizes.huge", .unit = "ns", .of = "bytes",
+		.text = "attach + read + detach, 2 MiB pages",
 	};
 	struct peer peer = peer_start();
 	struct memory memory = memory_make(SOURCE_XPMEM, settings.memory);

@@ -130,7 +130,8 @@ void section_exports(void)
 	if (segid == -1)
 		fatal("xpmem_make of the whole address space");
 	attached.name = "exports.attached";
-	attached.text = "the same with attachments elsewhere";
+	attached.text = "the same and elsewhere";
+	attached.of = "attachments";
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 		struct job job = memory_job(&memory, view_hold_many);
 

@@ -74,12 +74,17 @@ struct answer peer_run(const struct peer *peer, const struct job *job)
 	return peer_end(peer);
 }
 
-void peer_stop(struct peer *peer)
+void peer_dismiss(const struct peer *peer)
 {
 	struct job end = { 0 };
-	int status;
 
 	peer_begin(peer, &end);
+}
+
+void peer_wait(const struct peer *peer)
+{
+	int status;
+
 	if (waitpid(peer->pid, &status, 0) != peer->pid)
 		fatal("waitpid");
 	close(peer->fd);
@@ -87,4 +92,11 @@ void peer_stop(struct peer *peer)
 		errno = 0;
 		fatal("a peer ended with status 0x%x", status);
 	}
+}
+
+void peer_stop(struct peer *peer)
+{
+	peer_dismiss(peer);
+	peer_wait(peer);
+	peer->fd = -1;
 }

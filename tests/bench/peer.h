@@ -49,7 +49,9 @@ struct answer peer_run(const struct peer *peer, const struct job *job);
 /* The same in two halves, for jobs that go on meanwhile */
 void peer_begin(const struct peer *peer, const struct job *job);
 struct answer peer_end(const struct peer *peer);
-/* Has it exit, and waits for that */
+/* Has it exit, and waits for that; in two halves */
 void peer_stop(struct peer *peer);
+void peer_dismiss(const struct peer *peer);
+void peer_wait(const struct peer *peer);
 
 #endif /* PEER_H */

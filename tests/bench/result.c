@@ -23,6 +23,7 @@ struct result {
 	char name[48];
 	char text[80];
 	char unit[32];
+	char of[16];
 	char reference_name[32];
 	char left_out[160];	/* why, or empty */
 	double n;
@@ -103,6 +104,7 @@ void report(const struct row *row, const struct samples *value, const struct sam
 	snprintf(result->text, sizeof(result->text), "%s", row->text);
 	snprintf(result->unit, sizeof(result->unit), "%s", row->unit);
 	result->n = row->n;
+	snprintf(result->of, sizeof(result->of), "%s", row->of ? row->of : "");
 	result->value = samples_least(value);
 	result->median = median(value);
 	result->rounds = value->count;
@@ -162,12 +164,12 @@ static void print(const struct result *result)
 	char digits[32];
 
 	if (result->left_out[0]) {
-		printf("  %-50s left out: %s\n", result->name, result->left_out);
+		printf("  %-54s left out: %s\n", result->name, result->left_out);
 		return;
 	}
 	snprintf(text, sizeof(text), "%s", result->text);
 	if (result->n > 0)
-		snprintf(text, sizeof(text), "%s, %.0f", result->text, result->n);
+		snprintf(text, sizeof(text), "%s, %.0f %s", result->text, result->n, result->of);
 	number(value, sizeof(value), result->value);
 	if (!isnan(result->reference)) {
 		snprintf(reference, sizeof(reference), "%s %s", result->reference_name,
@@ -180,7 +182,7 @@ static void print(const struct result *result)
 		snprintf(goal, sizeof(goal), "%s%s %s",
 			 number(digits, sizeof(digits), result->limit),
 			 result->goal == GOAL_RATIO ? "x" : "", met(result) ? "met" : "NOT MET");
-	printf("  %-50s %10s %-16s %-20s %9s  %s\n", text, value, result->unit, reference, ratio,
+	printf("  %-54s %10s %-16s %-20s %9s  %s\n", text, value, result->unit, reference, ratio,
 	       goal);
 }
 
@@ -200,8 +202,10 @@ static struct json_object *json_row(const struct result *result)
 		json_object_object_add(row, "left_out", json_object_new_string(result->left_out));
 		return row;
 	}
-	if (result->n > 0)
+	if (result->n > 0) {
 		json_object_object_add(row, "n", json_object_new_int64((int64_t)result->n));
+		json_object_object_add(row, "of", json_object_new_string(result->of));
+	}
 	json_object_object_add(row, "text", json_object_new_string(result->text));
 	json_object_object_add(row, "unit", json_object_new_string(result->unit));
 	json_object_object_add(row, "rounds", json_object_new_int((int)result->rounds));

@@ -29,7 +29,8 @@ struct row {
 	const char *name;	/* unique together with n */
 	const char *text;
 	const char *unit;
-	double n;		/* of a series: of how many; 0: no series */
+	double n;		/* of a series: how many; 0: no series */
+	const char *of;		/* what n counts */
 	const char *reference;	/* what it is compared with; NULL: "memfd" */
 	enum goal goal;
 	double limit;

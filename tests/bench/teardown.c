@@ -160,7 +160,9 @@ static uint64_t measure(enum end end, size_t count, const struct peer *bystander
 	if (end != END_EXIT && bystander)
 		*pause = bystander_end(bystander);
 	for (int i = 0; i < ATTACHERS; i++)
-		peer_stop(&peers[i]);
+		peer_dismiss(&peers[i]);
+	for (int i = 0; i < ATTACHERS; i++)
+		peer_wait(&peers[i]);
 	if (end == END_EXIT) {
 		took = now_ns() - start;
 		if (bystander)
@@ -190,15 +192,16 @@ static void report_pauses(size_t count, enum end end, struct pause pause, struct
 		{ "teardown.munmap.pause", "teardown.munmap.pause.attach" },
 	};
 	struct row row = {
-		.unit = "ns", .n = (double)count, .reference = "computing",
+		.unit = "ns", .n = (double)count, .of = "attachments",
+		.reference = "computing",
 	};
 	struct samples value = { 1, { pause.map } }, reference = { 1, { computing.map } };
 
 	row.name = names[end][0];
-	row.text = "  bystander's mmap late by, at most";
+	row.text = "longest pause of mmap during it";
 	report(&row, &value, &reference);
 	row.name = names[end][1];
-	row.text = "  bystander's attach takes, at most";
+	row.text = "longest attach during it";
 	value.value[0] = pause.attach;
 	reference.value[0] = computing.attach;
 	report(&row, &value, &reference);
@@ -208,9 +211,13 @@ void section_teardown(void)
 {
 	static const size_t counts[] = { 1000, 10000, 100000, 900000 };
 	struct row rows[ENDS] = {
-		{ .name = "teardown.release", .text = "xpmem_release of attachments" },
-		{ .name = "teardown.exit", .text = "exit of attachers, attachments" },
-		{ .name = "teardown.munmap", .text = "owner's munmap, attachments" },
+		{ .name = "teardown.release", .text = "xpmem_release" },
+		{ .name = "teardown.exit", .text = "exit of the attachers" },
+		{ .name = "teardown.munmap", .text = "owner's munmap" },
+	};
+	static const struct row none = {
+		.name = "teardown.exit.none", .text = "exit of attachers without attachments",
+		.unit = "ns for all",
 	};
 	size_t most = settings.large ? 4 : settings.quick ? 2 : 3;
 	struct peer bystander, owner;
@@ -224,6 +231,7 @@ void section_teardown(void)
 	bystander = peer_start();
 	owner = peer_start();
 	other = (xpmem_segid_t)peer_run(&owner, &job).ns[0];
+	report_value(&none, (double)measure(END_EXIT, 0, NULL, 0, NULL));
 	pause_computing(&bystander, other);
 	computing = pause_computing(&bystander, other);
 
@@ -231,6 +239,7 @@ void section_teardown(void)
 		struct samples first = { 0 };
 
 		rows[end].unit = "ns each";
+		rows[end].of = "attachments";
 		rows[end].reference = "of 1000";
 		for (size_t i = 0; i < most; i++) {
 			struct samples samples = { 0 };

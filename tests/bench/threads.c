@@ -71,10 +71,11 @@ static struct answer read_in_threads(const struct job *job)
 void section_threads(void)
 {
 	static const char *const names[] = { "threads.time", "threads.memfd.time" };
-	static const char *const texts[] = { "first read by threads", "the same of a memfd" };
+	static const char *const texts[] = { "first read", "the same of a memfd" };
 	double pages = (double)(settings.memory / PAGE);
 	struct row speedup = {
 		.name = "threads.speedup", .text = "speed relative to one thread", .unit = "x",
+		.of = "threads",
 	};
 	struct peer peer = peer_start();
 	struct memory memory[2] = {
@@ -109,6 +110,7 @@ void section_threads(void)
 		for (int i = 0; i < 2; i++) {
 			struct row row = {
 				.name = names[i], .text = texts[i], .unit = "ns a page", .n = count,
+				.of = "threads",
 			};
 
 			if (count == 1)

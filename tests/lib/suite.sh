@@ -6,7 +6,8 @@
 #
 # Names: unit.* are ctest tests on this machine; vm.selftest tests the guest
 # harness, as far as it goes without a guest; guest.* are programs of tests/guest;
-# mpi.* are runs of the example; guest.log is the verdict on the kernel log.
+# mpi.* are runs of the example; guest.log is the verdict on the kernel log;
+# bench.instructions is tests/bench/gate, in a guest of its own.
 
 SUITE_PASSED=0 SUITE_FAILED=0 SUITE_SKIPPED=0 SUITE_PATTERNS=()
 
@@ -67,6 +68,29 @@ suite_run_vm() {
 	tests/vm/selftest --quick >build/log/vm-selftest.log 2>&1 || word=not-ok
 	[[ $word == ok ]] || mapfile -t lines < <(grep '^not ok' build/log/vm-selftest.log)
 	suite_result $word vm.selftest $((SECONDS - start)) "${lines[@]}"
+}
+
+suite_bench_names() {
+	printf 'bench.instructions\n'
+}
+
+# suite_run_bench RELEASE
+suite_run_bench() {
+	local start=$SECONDS word=ok status lines=()
+	suite_wants bench.instructions || return 0
+	tests/bench/gate --kernel "$1" >build/log/bench-gate.log 2>&1
+	status=$?
+	case $status in
+	0) ;;
+	77) word=skip ;;
+	*)
+		word=not-ok
+		mapfile -t lines < <(grep '^not-ok' build/log/bench-gate.log)
+		((${#lines[@]})) || mapfile -t lines < <(tail -n 5 build/log/bench-gate.log)
+		printf '       %s\n' "${lines[@]}"
+		;;
+	esac
+	suite_result $word bench.instructions $((SECONDS - start)) "${lines[@]/#/       }"
 }
 
 suite_guest_names() {
