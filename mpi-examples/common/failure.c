@@ -5,6 +5,7 @@
  */
 #include "failure.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,9 +42,11 @@ int failure_agree(MPI_Comm comm, const struct failure *failure)
 	if (rank == 0 && told.text[0] != '\0') {
 		fflush(stdout);
 		if (lowest == 0)
-			fprintf(stderr, "heat: %s\n", told.text);
+			fprintf(stderr, "%s: %s\n",
+				program_invocation_short_name, told.text);
 		else
-			fprintf(stderr, "heat: rank %d: %s\n", lowest,
+			fprintf(stderr, "%s: rank %d: %s\n",
+				program_invocation_short_name, lowest,
 				told.text);
 	}
 	return told.code;
@@ -59,7 +62,8 @@ void failure_abort(MPI_Comm comm, enum exit_code code, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	fprintf(stderr, "heat: rank %d: %s\n", rank, text);
+	fprintf(stderr, "%s: rank %d: %s\n", program_invocation_short_name,
+		rank, text);
 	fflush(stderr);
 	MPI_Abort(comm, code);
 	/* MPI_Abort() is not declared as one that stays away. */

@@ -9,23 +9,24 @@
  *   went wrong in a struct failure and carries on to failure_agree(). There
  *   the ranks learn whether any of them failed; the message of the lowest
  *   one is printed once, and all get the same exit code.
- * - In the time loop nobody meets anybody. failure_abort() prints its message
+ * - In a time loop nobody meets anybody. failure_abort() prints its message
  *   and has MPI end every rank.
  */
-#ifndef HEAT_FAILURE_H
-#define HEAT_FAILURE_H
+#ifndef EXAMPLES_FAILURE_H
+#define EXAMPLES_FAILURE_H
 
 #include <mpi.h>
 
-/* The exit codes of heat; docs/mpi.md lists them. */
+/* The exit codes of the examples; docs/mpi.md lists those of heat. */
 enum exit_code {
 	EXIT_OK = 0,
 	EXIT_CHECK = 1,	  /* it ran, but a check did not hold */
 	EXIT_USAGE = 2,	  /* command line */
 	EXIT_INPUT = 3,	  /* input file */
-	EXIT_RANKS = 4,	  /* these ranks can't solve this problem */
+	EXIT_RANKS = 4,	  /* these ranks can't do this */
 	EXIT_XPMEM = 5,	  /* no XPMEM here: module, device, permission */
 	EXIT_RUNTIME = 6, /* memory, files, a neighbour that is gone */
+	EXIT_PATH = 7,	  /* MPI does not move data the way it was told to */
 };
 
 #define FAILURE_TEXT_MAX 512
