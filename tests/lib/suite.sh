@@ -6,7 +6,7 @@
 #
 # Names: unit.* are ctest tests on this machine; vm.selftest tests the guest
 # harness, as far as it goes without a guest; guest.* are programs of tests/guest;
-# mpi.* are runs of the example; guest.log is the verdict on the kernel log;
+# mpi.* are runs of the examples; guest.log is the verdict on the kernel log;
 # bench.instructions is tests/bench/gate, in a guest of its own.
 
 SUITE_PASSED=0 SUITE_FAILED=0 SUITE_SKIPPED=0 SUITE_PATTERNS=()
@@ -14,8 +14,8 @@ SUITE_PASSED=0 SUITE_FAILED=0 SUITE_SKIPPED=0 SUITE_PATTERNS=()
 # What failed tests printed, said again at the end where a reader of a long log looks
 SUITE_FAILURES=()
 
-# What the example is run with in the guest: so many ranks; ranks that die and hang
-SUITE_MPI=(2 4 faults)
+# The examples in the guest: with so many ranks; with ranks that die and hang
+SUITE_MPI=(heat-2 heat-4 heat-faults transfer-2 transfer-3)
 
 # The guest: two nodes; some memory of each can be taken offline.
 SUITE_GUEST=(--cpus 2 --mem 2560 --numa 2 --zram 512 --disk 256 --hugepages 64
@@ -101,7 +101,7 @@ suite_guest_names() {
 }
 
 suite_mpi_names() {
-	printf 'mpi.heat-%s\n' "${SUITE_MPI[@]}"
+	printf 'mpi.%s\n' "${SUITE_MPI[@]}"
 }
 
 # The names of stdin that are wanted
@@ -141,7 +141,7 @@ suite_run_guest() {
 	local release=$1 modules=$2 status=0 word name seconds ended='' start=$SECONDS lines=()
 	local -a programs mpi limit=(--timeout 2400)
 	mapfile -t programs < <(suite_guest_names | suite_select | sed 's/^guest\.//')
-	mapfile -t mpi < <(suite_mpi_names | suite_select | sed 's/^mpi\.heat-//')
+	mapfile -t mpi < <(suite_mpi_names | suite_select | sed 's/^mpi\.//')
 	((${#programs[@]} + ${#mpi[@]})) || return 0
 	[[ $release != *-xpmem-debug ]] || limit=(--timeout 14400)
 	rm -f build/log/guest-status
