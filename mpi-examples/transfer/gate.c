@@ -27,7 +27,12 @@ _Static_assert(ATOMIC_LONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
 
 int gate_spins(int ranks)
 {
-	return ranks <= sysconf(_SC_NPROCESSORS_ONLN) ? SPINS : 1;
+	cpu_set_t usable;
+
+	return sched_getaffinity(0, sizeof(usable), &usable) == 0 &&
+			       ranks <= CPU_COUNT(&usable) ?
+		       SPINS :
+		       1;
 }
 
 void gate_create(MPI_Comm comm, struct gate *ret_gate)

@@ -40,7 +40,7 @@ void gate_sleep(struct gate *gate, int ranks);
 /* Nanoseconds, the same clock for all ranks. */
 int64_t gate_clock(void);
 
-/* Looks to take between two yields, when `ranks` ranks share this machine. */
+/* Looks to take between two yields, when `ranks` ranks share our processors. */
 int gate_spins(int ranks);
 
 #endif
