@@ -26,14 +26,14 @@ lines() {
 		wrong "not $1 lines with \"$2\" of $(wc -l <"$scratch/csv")"
 }
 
-pages=base fault=load
+pages=base fault=load prefault=''
 if [ "$ranks" -gt 2 ]; then
-	pages=huge fault=prefault
+	pages=huge fault=prefault prefault=--prefault
 fi
 # On one processor ranks change places at once, also where the processors of the guest
 # are themselves kept waiting by its host.
 taskset -c 0 "$run" --csv "$scratch/csv" "$build" "$ranks" --max 16k --repeat 2 \
-	--pages $pages $([ $fault = load ] || echo --prefault) || wrong "exit $?"
+	--pages $pages ${prefault:+"$prefault"} || wrong "exit $?"
 # three sizes, three operations
 for way in mpi-copy mpi-cma attached; do
 	lines 9 ",$way,$pages,none,"
