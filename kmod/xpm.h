@@ -31,13 +31,15 @@
  *   mmap_lock of the owner, trylock	(owner.c: xpm_owner_lock; and the reverse in
  *					fault.c: try_insert)
  *   i_mmap_rwsem of the segment	(the VM: mapping, splitting, unmapping)
+ *   attachment->tables			(insert.c; reclaim may be inside it)
  *   invalidate_range_start map		(owner.c: mmu_interval_read_begin)
  *   task_lock, used_lock		(policy.c)
- *   segment->rmap.lock			(owner.c: xpm_owner_refresh; fault.c: insert;
- *					access.c: copy)
+ *   page table lock of the owner	(refresh.c; nothing inside)
+ *   segment->rmap.lock, write		(refresh.c: store)
  *     xarray lock of the rmap		(rmap.c)
- *     page table lock of the attacher	(fault.c: insert)
  *     i_pages, i_lock of a file	(dirty.c: folio_mark_dirty)
+ *   segment->rmap.lock, read		(insert.c: try_insert; access.c: copy)
+ *     page table lock of the attacher	(insert.c)
  *
  * page table lock of the owner, in the VM's SRCU section
  *   aging.lock				(aging.c: look_at_all)
@@ -45,7 +47,7 @@
  *     lock of a workqueue		(aging.c: look)
  *
  * whatever the VM holds in an invalidation of the owner
- *   segment->rmap.lock			(notifier.c; dropped before the next)
+ *   segment->rmap.lock, write		(notifier.c; dropped before the next)
  *   chain_srcu, read			(rmap_notifier.c)
  *     completion of a zap work		(zap.c)
  *     what another subscriber waits for
