@@ -6,7 +6,22 @@
 #include <linux/random.h>
 #include <linux/rhashtable.h>
 
+static u32 hash(const void *key, u32 length, u32 seed)
+{
+	return hash_64(*(const u64 *)key ^ seed, 32);
+}
+
+static int differs(struct rhashtable_compare_arg *arg, const void *object)
+{
+	const struct xpm_id *id = object;
+
+	return id->value != *(const s64 *)arg->key;
+}
+
+/* The functions spare the general ones, which know nothing of the key's size. */
 static const struct rhashtable_params params = {
+	.hashfn = hash,
+	.obj_cmpfn = differs,
 	.key_len = sizeof_field(struct xpm_id, value),
 	.key_offset = offsetof(struct xpm_id, value),
 	.head_offset = offsetof(struct xpm_id, node),

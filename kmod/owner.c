@@ -136,9 +136,14 @@ bool xpm_owner_cannot_show(struct xpm_segment *segment, unsigned long first, uns
 	unsigned long end = xpm_segment_address(segment, last + 1);
 	struct mm_struct *mm = segment->mm;
 	struct vm_area_struct *vma;
-	bool cannot = false;
+	unsigned long pfn;
+	bool writable, shown, cannot = false;
 
-	if (!mmget_not_zero(mm))
+	/* What is shown can be shown; a look at the mapping costs more. */
+	read_lock(&segment->rmap.lock);
+	shown = xpm_rmap_find(&segment->rmap, first, &pfn, &writable);
+	read_unlock(&segment->rmap.lock);
+	if (shown || !mmget_not_zero(mm))
 		return false;
 	if (mmap_read_trylock(mm)) {
 		vma = vma_lookup(mm, start);

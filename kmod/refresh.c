@@ -194,7 +194,8 @@ static int store_leaf(const struct reading *r, unsigned long first, unsigned lon
 	err = leaf ? still_so(r) : -EAGAIN;
 	if (!err)
 		store_entries(r, leaf, first, last, entries);
-	else
+	/* Reserved for nothing */
+	if (leaf && !leaf->valid)
 		xpm_rmap_trim(rmap, first);
 	write_unlock(&rmap->lock);
 	return err;
@@ -233,7 +234,7 @@ static int store_block(const struct reading *r, unsigned long entry)
 	err = block ? still_so(r) : -EAGAIN;
 	if (!err)
 		xpm_block_store(block, frame_of(entry), is_writable(r, entry, r->w->target));
-	else
+	if (block && !block->valid)
 		xpm_rmap_trim(rmap, r->w->target);
 	write_unlock(&rmap->lock);
 	return err;
