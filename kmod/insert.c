@@ -388,7 +388,7 @@ void xpm_insert_undo(struct vm_area_struct *vma)
 	struct mm_struct *mm = vma->vm_mm;
 	unsigned long start, end;
 
-	mmap_assert_locked(mm);
+	lockdep_assert_held(&mm->mmap_lock);
 	inc_tlb_flush_pending(mm);
 	for (start = vma->vm_start; start < vma->vm_end; start = end) {
 		end = min((start | ~PMD_MASK) + 1, vma->vm_end);
