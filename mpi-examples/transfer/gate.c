@@ -22,6 +22,10 @@ struct gate_words {
 	_Alignas(128) _Atomic uint32_t woken;
 };
 
+/* MPI aligns a window to 8 bytes, in all processes in the same place of a page. */
+#define WINDOW_BYTES \
+	((MPI_Aint)(sizeof(struct gate_words) + _Alignof(struct gate_words)))
+
 _Static_assert(ATOMIC_LONG_LOCK_FREE == 2 && ATOMIC_INT_LOCK_FREE == 2,
 	       "atomics must be lock-free between processes");
 
@@ -38,16 +42,18 @@ int gate_spins(int ranks)
 void gate_create(MPI_Comm comm, struct gate *ret_gate)
 {
 	struct gate gate = { .comm = comm };
+	char *window;
 	MPI_Aint bytes;
 	int rank, unit;
 
 	MPI_Comm_rank(comm, &rank);
 	MPI_Comm_size(comm, &gate.ranks);
 	gate.spins = gate_spins(gate.ranks);
-	MPI_Win_allocate_shared(rank == 0 ? (MPI_Aint)sizeof(*gate.words) : 0,
-				1, MPI_INFO_NULL, comm, &gate.words,
-				&gate.window);
-	MPI_Win_shared_query(gate.window, 0, &bytes, &unit, &gate.words);
+	MPI_Win_allocate_shared(rank == 0 ? WINDOW_BYTES : 0, 1, MPI_INFO_NULL,
+				comm, &window, &gate.window);
+	MPI_Win_shared_query(gate.window, 0, &bytes, &unit, &window);
+	window += -(uintptr_t)window % _Alignof(struct gate_words);
+	gate.words = (struct gate_words *)window;
 	if (rank == 0) {
 		atomic_init(&gate.words->arrived, 0);
 		atomic_init(&gate.words->woken, 0);
