@@ -102,6 +102,8 @@ void section_memory(void)
 	}, leaves = {
 		.name = "memory.leaves.untouched", .text = "leaves of the reverse map for those",
 		.unit = "leaves",
+	}, mapped = {
+		.name = "memory.memfd", .text = "the same of a memfd", .unit = "bytes a page",
 	};
 	struct peer filler, peer;
 	struct memory fill, memory;
@@ -127,7 +129,8 @@ void section_memory(void)
 	memory_unmap(&memory);
 	touched.goal = GOAL_BYTES;
 	touched.limit = 10;
-	report(&touched, &xpmem, &memfd);
+	report(&touched, &xpmem, NULL);
+	report(&mapped, &memfd, NULL);
 
 	memory = (struct memory){ .source = SOURCE_XPMEM, .size = SPARSE, .fd = -1 };
 	memory.addr = mmap(NULL, SPARSE, PROT_READ | PROT_WRITE,

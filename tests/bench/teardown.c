@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The end of many attachments, each of one touched page: by xpmem_release, by the
- * exit of the attachers, by the owner's munmap.  Their number is divided among some
- * processes.
+ * exit of the attachers, by the owner's munmap; and that of as many mappings of a
+ * memfd's pages, by exit.  Their number is divided among some processes.
  *
  * Whether others are held up meanwhile is seen by a bystander, a process with
  * real-time priority that wakes up each millisecond, maps, touches and unmaps memory
@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -28,7 +29,12 @@
 #define COMPUTING 50000000
 #define FEW	  10000	/* attachments, of which several rounds are made */
 
-enum end { END_RELEASE, END_EXIT, END_MUNMAP, ENDS };
+enum end { END_RELEASE, END_MUNMAP, END_EXIT, END_EXIT_MEMFD, ENDS };
+
+static bool is_exit(enum end end)
+{
+	return end == END_EXIT || end == END_EXIT_MEMFD;
+}
 
 /* ------------------------------------------------------------ the bystander */
 
@@ -131,7 +137,7 @@ static uint64_t measure(enum end end, size_t count, const struct peer *bystander
 
 	for (int i = 0; i < ATTACHERS; i++)
 		peers[i] = peer_start();
-	memory = memory_make(SOURCE_XPMEM, PAGES * PAGE);
+	memory = memory_make(end == END_EXIT_MEMFD ? SOURCE_MEMFD : SOURCE_XPMEM, PAGES * PAGE);
 	memory_share(&memory);
 	job = memory_job(&memory, view_hold_many);
 	job.count = count / ATTACHERS;
@@ -157,13 +163,13 @@ static uint64_t measure(enum end end, size_t count, const struct peer *bystander
 		break;
 	}
 	/* What was only unmapped ends here, too, while nobody looks at the clock. */
-	if (end != END_EXIT && bystander)
+	if (!is_exit(end) && bystander)
 		*pause = bystander_end(bystander);
 	for (int i = 0; i < ATTACHERS; i++)
 		peer_dismiss(&peers[i]);
 	for (int i = 0; i < ATTACHERS; i++)
 		peer_wait(&peers[i]);
-	if (end == END_EXIT) {
+	if (is_exit(end)) {
 		took = now_ns() - start;
 		if (bystander)
 			*pause = bystander_end(bystander);
@@ -184,37 +190,56 @@ static struct pause pause_computing(const struct peer *bystander, xpmem_segid_t 
 	return bystander_end(bystander);
 }
 
+static const struct {
+	const char *name, *text, *of;
+	const char *pause, *pause_attach;	/* names of the bystander's rows */
+} ends[ENDS] = {
+	[END_RELEASE] = { "teardown.release", "xpmem_release", "attachments",
+			  "teardown.release.pause", "teardown.release.pause.attach" },
+	[END_MUNMAP] = { "teardown.munmap", "owner's munmap", "attachments",
+			 "teardown.munmap.pause", "teardown.munmap.pause.attach" },
+	[END_EXIT] = { "teardown.exit", "exit of the attachers", "attachments",
+		       "teardown.exit.pause", "teardown.exit.pause.attach" },
+	[END_EXIT_MEMFD] = { "teardown.memfd", "exit, of a memfd", "mappings",
+			     "teardown.memfd.pause", "teardown.memfd.pause.attach" },
+};
+
 static void report_pauses(size_t count, enum end end, struct pause pause, struct pause computing)
 {
-	static const char *const names[ENDS][2] = {
-		{ "teardown.release.pause", "teardown.release.pause.attach" },
-		{ "teardown.exit.pause", "teardown.exit.pause.attach" },
-		{ "teardown.munmap.pause", "teardown.munmap.pause.attach" },
-	};
 	struct row row = {
-		.unit = "ns", .n = (double)count, .of = "attachments",
-		.reference = "computing",
+		.unit = "ns", .n = (double)count, .of = ends[end].of, .reference = "computing",
 	};
 	struct samples value = { 1, { pause.map } }, reference = { 1, { computing.map } };
+	char text[80];
 
-	row.name = names[end][0];
-	row.text = "longest pause of mmap during it";
+	row.name = ends[end].pause;
+	snprintf(text, sizeof(text), "%s: others' mmap late by", ends[end].text);
+	row.text = text;
 	report(&row, &value, &reference);
-	row.name = names[end][1];
-	row.text = "longest attach during it";
+	row.name = ends[end].pause_attach;
+	snprintf(text, sizeof(text), "%s: others' attach takes", ends[end].text);
 	value.value[0] = pause.attach;
 	reference.value[0] = computing.attach;
 	report(&row, &value, &reference);
 }
 
+/* An attachment's time when it ends with @count others */
+static struct samples measure_rounds(enum end end, size_t count)
+{
+	unsigned int rounds = count <= FEW ? settings.rounds : 1;
+	struct samples samples = { 0 };
+
+	for (unsigned int round = 0; round < rounds; round++) {
+		uint64_t took = measure(end, count, NULL, 0, NULL);
+
+		samples_add(&samples, (double)took / (double)(count ? count : 1));
+	}
+	return samples;
+}
+
 void section_teardown(void)
 {
 	static const size_t counts[] = { 1000, 10000, 100000, 900000 };
-	struct row rows[ENDS] = {
-		{ .name = "teardown.release", .text = "xpmem_release" },
-		{ .name = "teardown.exit", .text = "exit of the attachers" },
-		{ .name = "teardown.munmap", .text = "owner's munmap" },
-	};
 	static const struct row none = {
 		.name = "teardown.exit.none", .text = "exit of attachers without attachments",
 		.unit = "ns for all",
@@ -222,6 +247,7 @@ void section_teardown(void)
 	size_t most = settings.large ? 4 : settings.quick ? 2 : 3;
 	struct peer bystander, owner;
 	struct job job = { .run = make_other, .size = 16 * PAGE };
+	struct samples samples, first = { 0 };
 	struct pause computing, pause;
 	xpmem_segid_t other;
 
@@ -231,32 +257,26 @@ void section_teardown(void)
 	bystander = peer_start();
 	owner = peer_start();
 	other = (xpmem_segid_t)peer_run(&owner, &job).ns[0];
-	report_value(&none, (double)measure(END_EXIT, 0, NULL, 0, NULL));
+	samples = measure_rounds(END_EXIT, 0);
+	report(&none, &samples, NULL);
 	pause_computing(&bystander, other);
 	computing = pause_computing(&bystander, other);
 
 	for (enum end end = 0; end < ENDS; end++) {
-		struct samples first = { 0 };
+		struct row row = {
+			.name = ends[end].name, .text = ends[end].text, .of = ends[end].of,
+			.unit = "ns each", .reference = "of 1000",
+		};
 
-		rows[end].unit = "ns each";
-		rows[end].of = "attachments";
-		rows[end].reference = "of 1000";
 		for (size_t i = 0; i < most; i++) {
-			struct samples samples = { 0 };
-			unsigned int rounds = counts[i] <= FEW ? settings.rounds : 1;
-
-			for (unsigned int round = 0; round < rounds; round++)
-				samples_add(&samples, (double)measure(end, counts[i], NULL, 0, NULL) /
-						      (double)counts[i]);
+			samples = measure_rounds(end, counts[i]);
 			if (!i)
 				first = samples;
-			rows[end].n = (double)counts[i];
-			report(&rows[end], &samples, &first);
-			if (i + 1 < most)
-				continue;
-			measure(end, counts[i], &bystander, other, &pause);
-			report_pauses(counts[i], end, pause, computing);
+			row.n = (double)counts[i];
+			report(&row, &samples, &first);
 		}
+		measure(end, counts[most - 1], &bystander, other, &pause);
+		report_pauses(counts[most - 1], end, pause, computing);
 	}
 	peer_stop(&bystander);
 	peer_stop(&owner);
