@@ -22,7 +22,7 @@
 #define SIZE (PAGES * PAGE)
 
 static const char *const current[] = {
-	"segments", "permits", "attachments", "processes", "users", "leaves",
+	"segments", "permits", "attachments", "processes", "users", "leaves", "blocks",
 };
 static const char *const totals[] = {
 	"makes", "gets", "attaches", "faults", "fault_pages", "refreshes", "populates",
