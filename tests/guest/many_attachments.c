@@ -21,6 +21,8 @@
 #define SIZE (PAGES * PAGE)
 /* What is a quarter of the work may take a quarter, and this times as much */
 #define SLACK 3
+/* The smallest of so many times counts, as what else the machine does only adds */
+#define TRIES 3
 
 enum { RELEASE, EXIT, UNMAP, KILL };
 
@@ -113,15 +115,24 @@ static uint64_t run(int processes, int first)
 	return took;
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 int main(void)
 {
-	uint64_t one, all;
+	uint64_t one = UINT64_MAX, all = UINT64_MAX, most;
+	int tries = 0;
 
-	test_begin(180);
+	test_begin(300);
 	each = MOST / (int)slowness();
-	one = run(1, RELEASE);
-	all = run(PROCESSES, RELEASE);
-	if (all > PROCESSES * SLACK * (one + 20))
+	do {
+		one = smaller(one, run(1, RELEASE));
+		all = smaller(all, run(PROCESSES, RELEASE));
+		most = PROCESSES * SLACK * (one + 20);
+	} while (all > most && ++tries < TRIES);
+	if (all > most)
 		fail("munmap took %lu ms with %d attachments and %lu ms with %d", one, each, all,
 		     PROCESSES * each);
 	return 0;
