@@ -154,7 +154,8 @@ static void map_ahead(struct vm_area_struct *vma, struct xpm_window w)
 
 		if (next >= vma->vm_pgoff + vma_pages(vma))
 			break;
-		w = xpm_window_from(vma, next, next + XPM_BLOCK_PAGES, w.write);
+		/* Nobody has asked to write there yet. */
+		w = xpm_window_from(vma, next, next + XPM_BLOCK_PAGES, false);
 		err = xpm_insert(vma, &w);
 		if (err == -EAGAIN) {
 			locked = locked || !xpm_owner_lock(segment, vma->vm_mm);

@@ -68,8 +68,8 @@ static int change_entry(struct insertion *in, pte_t *ptep, unsigned long addr,
  * loop is made once for each.
  */
 static __always_inline int insert_run(struct insertion *in, pte_t *ptep, unsigned long index,
-		      unsigned int pages, const unsigned long *pfn, bool contiguous,
-		      bool writable)
+				      unsigned int pages, const unsigned long *pfn,
+				      bool contiguous, bool writable)
 {
 	unsigned long addr = xpm_window_address(in->w, index);
 	unsigned long end = addr + ((unsigned long)pages << PAGE_SHIFT);
@@ -207,8 +207,8 @@ static bool is_congruent(const struct insertion *in)
 	unsigned long last = first + XPM_BLOCK_PAGES - 1;
 	struct vm_area_struct *vma = in->vma;
 
-	return xpm_huge_entries() && first >= vma->vm_pgoff &&
-	       last < vma->vm_pgoff + vma_pages(vma) &&
+	return xpm_huge_entries() && xpm_rmap_in_block(in->rmap, in->w->target) &&
+	       first >= vma->vm_pgoff && last < vma->vm_pgoff + vma_pages(vma) &&
 	       !(xpm_window_address(in->w, first) & ~PMD_MASK);
 }
 

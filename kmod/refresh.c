@@ -120,7 +120,7 @@ static bool read_table(const struct reading *r, unsigned long addr, unsigned lon
 		huge = read_pmd(r, pmd);
 	}
 	for (; addr < end; addr += PAGE_SIZE)
-		*entry++ = huge & ENTRY_VALID ? huge + (addr & ~PMD_MASK) : 0;
+		*entry++ = huge & ENTRY_VALID ? huge + (addr & ~PMD_MASK) : huge;
 	return huge;
 }
 
