@@ -2,10 +2,12 @@
 #
 # Sets the figures of all ways side by side, from the file that transfer writes.
 # Exit status 1 where two ways got different results for the same operation and
-# size.
+# size. With -v markdown=1 it prints a table for a document, of every second size.
 
 BEGIN {
 	FS = ","
+	for (size = 4096; size <= 16777216; size *= 4)
+		shown[size] = 1
 	count = split("mpi-cma mpi-copy attached attached-touch attached-attach attached-fresh", ways, " ")
 }
 
@@ -30,7 +32,37 @@ FNR == 1 {
 	best[key, way] = $column["best_ns"]
 }
 
+# Of a way that was not run there is none.
+function ratio(time, cma, form) {
+	return time && cma ? sprintf(form, time / cma) : "-"
+}
+
+function print_markdown(row, key, part, i, time, cma) {
+	printf "| | KiB"
+	for (i = 1; i <= count; i++)
+		printf " | %s", ways[i]
+	printf " |\n|---|---"
+	for (i = 1; i <= count; i++)
+		printf "|---"
+	print "|"
+	for (row = 1; row <= rows; row++) {
+		key = keys[row]
+		split(key, part, ",")
+		if (!(part[2] in shown))
+			continue
+		cma = best[key, "mpi-cma"]
+		printf "| %s | %d | %.1f", part[1], part[2] / 1024, cma / 1000
+		for (i = 2; i <= count; i++)
+			printf " | %s", ratio(best[key, ways[i]], cma, "%.2f")
+		print " |"
+	}
+}
+
 END {
+	if (markdown) {
+		print_markdown()
+		exit bad
+	}
 	printf "%-10s %9s", "operation", "bytes"
 	for (i = 1; i <= count; i++)
 		printf i == 1 ? " %10s" : " %17s", ways[i]
@@ -45,7 +77,7 @@ END {
 			if (i == 1)
 				printf " %10.1f", time / 1000
 			else
-				printf " %10.1f %5.2fx", time / 1000, time / cma
+				printf " %10.1f %6s", time / 1000, ratio(time, cma, "%.2fx")
 		}
 		printf "\n"
 	}
