@@ -29,8 +29,9 @@ set linetype 6 lc rgb "#e09a25" lw 2 pt 5 ps 0.4
 
 set logscale x 2
 set logscale y 2
+set ytics 4
 set xrange [3400:20000000]
-set format y "%g"
+set format y "%.3g"
 set xtics ("4k" 4096, "16k" 16384, "64k" 65536, "256k" 262144, "1M" 1048576, \
 	"4M" 4194304, "16M" 16777216)
 set grid xtics ytics lc rgb "#dddddd"
