@@ -7,6 +7,7 @@
 
 void xpm_reach_init(struct xpm_reach *reach, unsigned long first)
 {
+	reach->first = first;
 	reach->next = first;
 	reach->pages = XPM_WINDOW_FIRST / 2;
 	reach->ahead = 0;
@@ -39,6 +40,10 @@ struct xpm_window xpm_window_of_fault(struct vm_area_struct *vma, struct xpm_rea
 	if (target == READ_ONCE(reach->next)) {
 		pages = min(2 * pages, (unsigned int)XPM_WINDOW_MAX);
 		w = clip(vma, target, target, target + pages - 1, write);
+	} else if (target + 1 == READ_ONCE(reach->first)) {
+		pages = min(2 * pages, (unsigned int)XPM_WINDOW_MAX);
+		first = target - min(target, pages - 1UL);
+		w = clip(vma, target, first, target, write);
 	} else {
 		WRITE_ONCE(reach->ahead, 0);
 		pages = max(pages / 2, (unsigned int)XPM_WINDOW_MIN);
@@ -46,6 +51,7 @@ struct xpm_window xpm_window_of_fault(struct vm_area_struct *vma, struct xpm_rea
 		w = clip(vma, target, first, first + pages - 1, write);
 	}
 	WRITE_ONCE(reach->pages, pages);
+	WRITE_ONCE(reach->first, w.first);
 	WRITE_ONCE(reach->next, w.last + 1);
 	return w;
 }

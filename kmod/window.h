@@ -4,8 +4,9 @@
  * that must be.
  *
  * All of a window is in one table of the attacher.  A fault where the last one
- * of its attachment ended gets a window of twice that size from there on; any
- * other gets half the size, around it.  A huge entry counts as a window of the
+ * of its attachment ended gets a window of twice that size from there on, and one
+ * just before where that began (memcpy() may go backwards) one of twice that size
+ * up to there; any other gets half the size, around it.  A huge entry counts as a window of the
  * largest size, and is followed by 2, 4, 8 and then 16 others while faults go on
  * in sequence.
  */
@@ -37,6 +38,7 @@ struct xpm_window {
 
 /* What an attachment remembers of its last fault; threads may overwrite each other's */
 struct xpm_reach {
+	unsigned long first;	/* of its window */
 	unsigned long next;	/* page that would continue it */
 	unsigned int pages;
 	unsigned int ahead;

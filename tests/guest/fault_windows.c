@@ -67,6 +67,20 @@ static void in_sequence(void)
 		fail("%lu faults", faults);
 }
 
+static void backwards(void)
+{
+	char *at = view(owned(PAGES), SIZE);
+	uint64_t faults = counter("faults");
+
+	for (size_t i = PAGES; i-- > 0;)
+		touch(at, i);
+	faults = counter("faults") - faults;
+	printf("backwards: %lu faults for %lu pages\n", faults, PAGES);
+	/* 32, 64, ..., each up to where the last one began */
+	if (faults > PAGES / LARGEST + 6)
+		fail("%lu faults", faults);
+}
+
 static void at_random(void)
 {
 	char *at = view(owned(PAGES), SIZE);
@@ -143,6 +157,7 @@ int main(void)
 {
 	test_begin(60);
 	in_sequence();
+	backwards();
 	at_random();
 	holes();
 	memory_of_the_module();

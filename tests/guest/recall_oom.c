@@ -56,11 +56,14 @@ static void owner(int unused)
 	/* most of it before, as what is held is not held for long */
 	memset(more, 1, MOST);
 	memory = map_anon(SIZE);
+	/* What is REMOTE is single pages. */
+	no_huge_pages(memory, SIZE);
 	fill(memory, SIZE, SEED);
 	board->segid[0] = make_segment(memory, SIZE);
 	remote = mmap(NULL, SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS,
 		      -1, 0);
 	check(remote != MAP_FAILED);
+	no_huge_pages(remote, SIZE);
 	fill(remote, SIZE, SEED);
 	board->segid[1] = make_segment(remote, SIZE);
 	reach(1);
