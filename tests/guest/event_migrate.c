@@ -22,7 +22,7 @@
 #define STRICT	   (1 << 0)
 #define MAX_PAGES  1024
 #define BALLOON	   (8 * HUGE)
-#define PLACES	   4
+#define PLACES   32	/* compaction takes what it comes by; in one of these, them */
 
 static void need_two_nodes(struct cell *cell)
 {
