@@ -198,7 +198,6 @@ int main(int argc, char **argv)
 			fprintf(stderr, "xpmem-bench: section %s failed\n", sections[i].name);
 			status = 1;
 		}
-		results_print();
 	}
 	if (json && !results_write(json, note))
 		fatal("can't write %s", json);

@@ -39,8 +39,6 @@ static struct {
 	struct result result[MAX_ROWS];
 } *table;
 
-static unsigned int printed;
-
 void results_begin(void)
 {
 	table = mmap(NULL, sizeof(*table), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
@@ -95,49 +93,7 @@ double samples_least(const struct samples *samples)
 	return least;
 }
 
-/* ---------------------------------------------------------------- reports */
-
-void report(const struct row *row, const struct samples *value, const struct samples *reference)
-{
-	struct result *result = add(row->name);
-
-	snprintf(result->text, sizeof(result->text), "%s", row->text);
-	snprintf(result->unit, sizeof(result->unit), "%s", row->unit);
-	result->n = row->n;
-	snprintf(result->of, sizeof(result->of), "%s", row->of ? row->of : "");
-	result->value = samples_least(value);
-	result->median = median(value);
-	result->rounds = value->count;
-	if (reference) {
-		snprintf(result->reference_name, sizeof(result->reference_name), "%s",
-			 row->reference ? row->reference : "memfd");
-		result->reference = samples_least(reference);
-		result->reference_median = median(reference);
-	}
-	/* A limit of so many nanoseconds is one of so many instructions. */
-	if (row->goal != GOAL_NS || settings.counted)
-		result->goal = row->goal;
-	result->limit = row->limit;
-}
-
-void report_value(const struct row *row, double value)
-{
-	struct samples samples = { .count = 1, .value = { value } };
-
-	report(row, &samples, NULL);
-}
-
-void leave_out(const char *name, const char *format, ...)
-{
-	struct result *result = add(name);
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(result->left_out, sizeof(result->left_out), format, args);
-	va_end(args);
-}
-
-/* ------------------------------------------------------------------ output */
+/* ------------------------------------------------------------------- print */
 
 static bool met(const struct result *result)
 {
@@ -165,6 +121,7 @@ static void print(const struct result *result)
 
 	if (result->left_out[0]) {
 		printf("  %-54s left out: %s\n", result->name, result->left_out);
+		fflush(stdout);
 		return;
 	}
 	snprintf(text, sizeof(text), "%s", result->text);
@@ -184,14 +141,54 @@ static void print(const struct result *result)
 			 result->goal == GOAL_RATIO ? "x" : "", met(result) ? "met" : "NOT MET");
 	printf("  %-54s %10s %-16s %-20s %9s  %s\n", text, value, result->unit, reference, ratio,
 	       goal);
-}
-
-void results_print(void)
-{
-	for (; printed < table->count; printed++)
-		print(&table->result[printed]);
 	fflush(stdout);
 }
+
+/* ---------------------------------------------------------------- reports */
+
+void report(const struct row *row, const struct samples *value, const struct samples *reference)
+{
+	struct result *result = add(row->name);
+
+	snprintf(result->text, sizeof(result->text), "%s", row->text);
+	snprintf(result->unit, sizeof(result->unit), "%s", row->unit);
+	result->n = row->n;
+	snprintf(result->of, sizeof(result->of), "%s", row->of ? row->of : "");
+	result->value = samples_least(value);
+	result->median = median(value);
+	result->rounds = value->count;
+	if (reference) {
+		snprintf(result->reference_name, sizeof(result->reference_name), "%s",
+			 row->reference ? row->reference : "memfd");
+		result->reference = samples_least(reference);
+		result->reference_median = median(reference);
+	}
+	/* A limit of so many nanoseconds is one of so many instructions. */
+	if (row->goal != GOAL_NS || settings.counted)
+		result->goal = row->goal;
+	result->limit = row->limit;
+	print(result);
+}
+
+void report_value(const struct row *row, double value)
+{
+	struct samples samples = { .count = 1, .value = { value } };
+
+	report(row, &samples, NULL);
+}
+
+void leave_out(const char *name, const char *format, ...)
+{
+	struct result *result = add(name);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(result->left_out, sizeof(result->left_out), format, args);
+	va_end(args);
+	print(result);
+}
+
+/* -------------------------------------------------------------------- JSON */
 
 static struct json_object *json_row(const struct result *result)
 {

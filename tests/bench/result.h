@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Rows: what was measured.  They are kept in memory that all processes share, so
- * that sections can report them, and are printed and written by the first one.
+ * Rows: what was measured.  They are printed as they are reported, and kept in memory
+ * that all processes share, from which the first one writes them.
  *
  * docs/performance.md describes the JSON.
  */
@@ -48,9 +48,7 @@ void report_value(const struct row *row, double value);
 /* Says why a row is not there. */
 void leave_out(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* What was reported since this was last called */
-void results_print(void);
-/* All of it.  @note: what was measured, a word of the caller's or NULL. */
+/* Writes what was reported.  @note: what was measured, a word of the caller's or NULL. */
 bool results_write(const char *path, const char *note);
 
 #endif /* RESULT_H */
