@@ -37,6 +37,7 @@ static void puncher(int unused)
 		check(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE) == 0);
 		count_up(0);
 	}
+	await(2);	/* the reader's page is there as long as it reads */
 }
 
 /* Keeps the page external, so that each hole has to empty somebody. */
@@ -49,6 +50,7 @@ static void reader(int unused)
 	seen = attach_at(get_segment(board->segid[0], XPMEM_RDONLY), 0, PAGE);
 	while (!atomic_load(&board->stop))
 		(void)*seen;
+	reach(2);
 }
 
 static void maker(int unused)
