@@ -316,8 +316,10 @@ static int fetch_owner(const struct view *view, volatile uint64_t *at, uint64_t 
 	struct iovec local = { .iov_base = value, .iov_len = sizeof(*value) };
 	struct iovec remote = { .iov_base = (void *)there, .iov_len = sizeof(*value) };
 
-	return process_vm_readv(peer->pid, &local, 1, &remote, 1, 0) == sizeof(*value) ? 0 :
-											 SIGBUS;
+	if (process_vm_readv(peer->pid, &local, 1, &remote, 1, 0) != sizeof(*value))
+		return SIGBUS;
+	/* Else this may have been the memory of the next one in this slot. */
+	return peer->incarnation == view->incarnation ? 0 : SIGBUS;
 }
 
 /* As a debugger, and past the module: failing is allowed, a wrong value is not. */
