@@ -5,8 +5,13 @@
  * They return 0 or a negative errno, leave errno alone, and set an output only
  * as said at each.  The meaning of an errno is that of xpmem.h, and further:
  *
+ *  EBUSY       part of the range is in another remote segment of the process
  *  EFAULT      the owner has no memory where the attachment is read or written
- *  EOPNOTSUPP  also: the loaded module does not know the call or a flag of it
+ *  ENOTCONN    this partition has no daemon
+ *  EOPNOTSUPP  also: the loaded module or the kernel does not know the call or a
+ *		flag of it
+ *  EPERM       the process may not watch its own memory (userfaultfd)
+ *  ETIMEDOUT   the daemon did not answer
  *
  * As in xpmem.h, any thread may call, also in the child of a fork.
  *
@@ -19,12 +24,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <xpmem.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /* features: what the module can do */
 #define XPMEM_FEATURE_PREFAULT (1ULL << 0) /* xpmem_prefault */
+#define XPMEM_FEATURE_REMOTE   (1ULL << 1) /* xpmem_make_remote */
 
 /**
  * struct xpmem_info - what is there to work with
@@ -94,6 +102,64 @@ int xpmem_query(struct xpmem_info *info_ret, size_t size);
  */
 int xpmem_prefault(void *vaddr, size_t length, unsigned int flags,
 		   size_t *done_ret);
+
+/* flags of xpmem_make_remote */
+#define XPMEM_REMOTE_WRITE     (1U << 0) /* other partitions may store, too */
+#define XPMEM_REMOTE_LAST_COPY (1U << 1) /* lost pages are what they last were here */
+
+/**
+ * xpmem_make_remote - make a segment that other partitions can attach, too
+ * @vaddr: as of xpmem_make
+ * @size: as of xpmem_make
+ * @permit_type: as of xpmem_make
+ * @permit_value: as of xpmem_make; the bits hold for users of other partitions, too
+ * @flags: 0 and other partitions may load only; XPMEM_REMOTE_WRITE;
+ *	XPMEM_REMOTE_LAST_COPY, with XPMEM_REMOTE_WRITE
+ * @segid_ret: set on success to the segment's id
+ *
+ * A partition is a Linux instance; xpmemd of both must run.  On this one the segment
+ * is like any other.  On others, pages of it are copied when they are accessed, and
+ * one partition alone can store to a page at a time: when another accesses it, the
+ * page travels.  A load or store of this process to such a page waits for it, at
+ * most for the lease of a partition that does not answer (xpmemd.conf), or, when this
+ * partition's daemon has died, for the next daemon.
+ *
+ * Private anonymous memory can be attached from elsewhere, huge pages and stacks
+ * included.  Shared memory, files, and the data of this library and of the C library
+ * can't: what else maps them can't be told to wait.  Nothing of that is asked
+ * here, where nothing need be mapped yet: the attach of the other partition fails,
+ * or its access raises SIGBUS.
+ *
+ * The only copy of a page can be lost with a partition that dies.  Then accesses to
+ * it raise SIGBUS, in this process, too, until it maps something else there; with
+ * XPMEM_REMOTE_LAST_COPY it is what it was when it was given away.
+ *
+ * The library runs two threads for each such segment, with all signals blocked.
+ *
+ * Returns 0 or
+ * -EACCES: the daemon, or the permissions of its socket, refuse the process
+ * -EBUSY: part of the range is in another remote segment of this process
+ * -EINVAL: as of xpmem_make; or @segid_ret is NULL; or XPMEM_REMOTE_LAST_COPY without
+ *	XPMEM_REMOTE_WRITE
+ * -ENOENT: the module is not loaded
+ * -ENOSPC: as of xpmem_make, or the daemon has as many as it may
+ * -ENOTCONN: the daemon of this partition does not run, or never did
+ * -EOPNOTSUPP: the module or the kernel can't do it (before Linux 5.9, or
+ *	without userfaultfd), or does not know a flag
+ * -EPERM: the process may open neither /dev/userfaultfd nor a userfaultfd
+ *	without it
+ * -ETIMEDOUT: the daemon did not answer within 5 s
+ * and what any call can fail with, see xpmem.h.
+ *
+ * The segment lasts as one of xpmem_make; xpmem_remove first brings all its pages
+ * home.  fork does so, too, that the child has them; it waits for a daemon that does
+ * not answer no longer than 10 s, or what the daemon told when it started if that is
+ * more, and the pages that did not come raise SIGBUS in the child.  The child has no
+ * such segment and none of the threads.
+ */
+int xpmem_make_remote(void *vaddr, size_t size, int permit_type,
+		      void *permit_value, unsigned int flags,
+		      xpmem_segid_t *segid_ret);
 
 #ifdef __cplusplus
 }

@@ -15,9 +15,9 @@
  * The helper is the thread that called XPMEM_IOC_SHARE: what it does to the segment's
  * pages the module does not recall.
  *
- * Every packet is one struct xpmem_owner_packet, followed for HELLO_ERROR and ANSWER by
- * text (no more than XPMEM_OWNER_TEXT bytes, no 0 at the end) that says what is
- * wrong.
+ * Every packet is one struct xpmem_owner_packet, followed for WELCOME and ANSWER with
+ * an error by text (no more than XPMEM_OWNER_TEXT bytes, no 0 at the end) that says
+ * what is wrong.
  */
 #ifndef XPMEM_OWNER_H
 #define XPMEM_OWNER_H
@@ -27,6 +27,7 @@
 #define XPMEM_OWNER_SOCKET	"/run/xpmem/owner.sock"	/* environment: XPMEM_OWNER_SOCKET */
 #define XPMEM_OWNER_VERSION	1
 #define XPMEM_OWNER_TEXT	256
+#define XPMEM_OWNER_FORK_MS	10000
 
 enum {
 	/*
@@ -36,18 +37,31 @@ enum {
 	 * The daemon reads its events and resolves them.
 	 */
 	XPMEM_OWNER_HELLO = 1,
-	/* Daemon to helper: from now on other partitions may get it.  Or not: @error */
+	/*
+	 * Daemon to helper: from now on other partitions may get it.  Or not: @error,
+	 * and text.  @value: milliseconds after which FORK is answered at the latest;
+	 * 0: XPMEM_OWNER_FORK_MS
+	 */
 	XPMEM_OWNER_WELCOME,
 
 	/*
-	 * Daemon to helper, each answered by ANSWER with the same @id.
+	 * Daemon to helper, each answered by ANSWER with the same @id.  What the
+	 * helper does then may wait until events of the userfaultfd are read (LOST
+	 * is an EVENT_UNMAP), so the daemon goes on reading them.
 	 *
 	 * TRAP: see to it that accesses to [@first, @first + @count) can be trapped:
 	 * UFFDIO_REGISTER for MISSING and WP.  EOPNOTSUPP and the text: there is a
-	 * mapping that can't, its line of /proc/self/maps; EFAULT: there is none.
-	 * GIVE_UP: the owner loses these pages: MADV_DONTNEED.
+	 * mapping that can't, its line of /proc/self/maps; EFAULT: there is none;
+	 * EBUSY and the line: another userfaultfd has it.  The answer's @value: so
+	 * many bytes from @first on can be trapped, also on error; its @count: the
+	 * unit, in bytes, in which the first of them can be write-protected and
+	 * given up, which is more than 4096 for hugetlb.
+	 * GIVE_UP: the owner loses these pages: MADV_DONTNEED.  EAGAIN, and nothing
+	 * done: one of them is not write-protected by the userfaultfd (any more), so
+	 * it may not be what was copied.
 	 * LOST: the pages' content is gone for good: every access raises SIGBUS from
-	 * now on, until the owner maps something else there.
+	 * now on, until the owner maps something else there.  EEXIST, and nothing
+	 * done: the owner has one of them.  EFAULT, EOPNOTSUPP: as of TRAP.
 	 */
 	XPMEM_OWNER_TRAP,
 	XPMEM_OWNER_GIVE_UP,
@@ -57,6 +71,7 @@ enum {
 	/*
 	 * Helper to daemon, around fork(): bring all pages home, and let no other
 	 * partition have any EXCLUSIVE until FORKED.  Answered by ANSWER when it is so.
+	 * Also sent before the segment is removed, and then FORKED never is.
 	 */
 	XPMEM_OWNER_FORK,
 	XPMEM_OWNER_FORKED,	/* not answered */

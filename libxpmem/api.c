@@ -11,6 +11,7 @@
  * them, and the configure scripts of clients look for them.
  */
 #include "device.h"
+#include "remote.h"
 #include "xpmem.h"
 
 #include "uapi/xpmem_ioctl.h"
@@ -72,7 +73,10 @@ EXPORT xpmem_segid_t xpmem_make(void *vaddr, size_t size, int permit_type,
 EXPORT int xpmem_remove(xpmem_segid_t segid)
 {
 	struct xpmem_ioc_id req = { .size = sizeof(req), .id = segid };
+	int rc;
 
+	if (remote_remove(segid, &rc))
+		return result(rc);
 	return result(device_ioctl(XPMEM_IOC_REMOVE, &req));
 }
 

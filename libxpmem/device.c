@@ -38,23 +38,19 @@
  * /dev/xpmem at the lost number.  It serves as well as ours until the
  * application closes it; in a child it is of no use, and rule 3 closes it.
  *
- * @lock is held for open, fstat and close only.  While it is held
- *
- *  - signals are blocked: a handler may call the library, or fork, and would
- *    wait for the thread that it interrupted;
- *  - cancellation is disabled: open and close are cancellation points;
- *  - fork waits: its handlers take the lock, so no child starts with it held.
+ * @lock is held for open, fstat and close only, under a guard (guard.h).  While it is
+ * held fork waits: its handlers take the lock, so no child starts with it held.
  *
  * Nothing here allocates memory, and errno is left as it was found.
  */
 #include "device.h"
+#include "guard.h"
 
 #include "uapi/xpmem_ioctl.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
@@ -77,12 +73,6 @@ static _Atomic uint64_t state = NO_FD;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static dev_t opened_rdev; /* of the descriptor in @state; under @lock */
 
-/* What device_lock() changed in the calling thread. */
-struct guard {
-	sigset_t signals;
-	int cancel;
-};
-
 static int state_fd(uint64_t word)
 {
 	uint32_t fd = (uint32_t)word;
@@ -96,25 +86,6 @@ static void state_set(int fd)
 	uint64_t generation = (atomic_load(&state) >> 32) + 1;
 
 	atomic_store(&state, generation << 32 | (uint32_t)fd);
-}
-
-static void device_lock(struct guard *guard)
-{
-	sigset_t all;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &guard->signals);
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &guard->cancel);
-	pthread_mutex_lock(&lock);
-}
-
-static void device_unlock(const struct guard *guard)
-{
-	int ignored;
-
-	pthread_mutex_unlock(&lock);
-	pthread_setcancelstate(guard->cancel, &ignored);
-	pthread_sigmask(SIG_SETMASK, &guard->signals, NULL);
 }
 
 /* Rule 1: is @fd still the file that this library opened? */
@@ -173,11 +144,11 @@ static int get_state(uint64_t *word_ret)
 	int rc = 0;
 
 	if (state_fd(word) < 0) {
-		device_lock(&guard);
+		guard_lock(&lock, &guard);
 		if (state_fd(atomic_load(&state)) < 0)
 			rc = open_device();
 		word = atomic_load(&state);
-		device_unlock(&guard);
+		guard_unlock(&lock, &guard);
 	}
 	if (rc == 0)
 		*word_ret = word;
@@ -193,14 +164,14 @@ static int is_stale(uint64_t word, int error)
 	struct guard guard;
 	int stale = 1;
 
-	device_lock(&guard);
+	guard_lock(&lock, &guard);
 	if (atomic_load(&state) == word) {
 		if (error == XPMEM_ERRNO_NOPROC || !is_ours(state_fd(word)))
 			drop();
 		else
 			stale = 0;
 	}
-	device_unlock(&guard);
+	guard_unlock(&lock, &guard);
 	return stale;
 }
 
@@ -242,7 +213,7 @@ static void before_fork(void)
 {
 	struct guard guard;
 
-	device_lock(&guard);
+	guard_lock(&lock, &guard);
 	fork_guard = guard;
 }
 
@@ -250,7 +221,7 @@ static void after_fork_parent(void)
 {
 	struct guard guard = fork_guard;
 
-	device_unlock(&guard);
+	guard_unlock(&lock, &guard);
 }
 
 /* Rule 3.  The child's one thread is the one that took the lock. */
@@ -260,7 +231,7 @@ static void after_fork_child(void)
 	int saved = errno;
 
 	drop();
-	device_unlock(&guard);
+	guard_unlock(&lock, &guard);
 	errno = saved;
 }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The calls of xpmem_ext.h: each is one request of the device ABI.
+ * The calls of xpmem_ext.h: each is one request of the device ABI, but that for remote
+ * segments, which is remote.c.
  *
  * Structures of the two are kept apart, so that either can grow by itself.
  */
 #include "device.h"
+#include "remote.h"
 #include "xpmem_ext.h"
 
 #include "uapi/xpmem_ioctl.h"
@@ -66,4 +68,27 @@ EXPORT int xpmem_prefault(void *vaddr, size_t length, unsigned int flags,
 	if (done_ret)
 		*done_ret = (size_t)req.out_length;
 	return rc < 0 ? rc : 0;
+}
+
+EXPORT int xpmem_make_remote(void *vaddr, size_t size, int permit_type,
+			     void *permit_value, unsigned int flags,
+			     xpmem_segid_t *segid_ret)
+{
+	uint32_t share = XPMEM_SHARE_READ;
+	int saved = errno, rc;
+
+	if (!segid_ret)
+		return -EINVAL;
+	if (flags & ~(XPMEM_REMOTE_WRITE | XPMEM_REMOTE_LAST_COPY))
+		return -EOPNOTSUPP;
+	if (flags & XPMEM_REMOTE_WRITE)
+		share |= XPMEM_SHARE_WRITE;
+	else if (flags & XPMEM_REMOTE_LAST_COPY)
+		return -EINVAL;
+	if (flags & XPMEM_REMOTE_LAST_COPY)
+		share |= XPMEM_SHARE_LAST_COPY;
+	rc = remote_make(vaddr, size, permit_type, permit_value, share,
+			 segid_ret);
+	errno = saved;
+	return rc;
 }

@@ -36,6 +36,7 @@
  *  ENOMEM      out of memory, or (ATTACH) out of address space
  *  ENOSPC      (MAKE, GET, ATTACH) a limit on their number is reached: 1024 segments
  *              of the process, or the user's, which are module parameters
+ *  ENOTCONN    (SHARE) this partition has no daemon
  *  ENOTTY      no such request
  *  EOPNOTSUPP  an unknown flag or reserved member is not zero, or (ATTACH, PREFAULT)
  *              the owner's memory is of a kind that can't be shown
@@ -62,11 +63,13 @@ enum {
 	XPMEM_IOC_NR_ATTACH,
 	XPMEM_IOC_NR_DETACH,
 	XPMEM_IOC_NR_PREFAULT,
+	XPMEM_IOC_NR_SHARE,
 	XPMEM_IOC_NR_END,
 };
 
 /* out_features of QUERY */
 #define XPMEM_FEATURE_PREFAULT		(1ULL << 0)
+#define XPMEM_FEATURE_REMOTE		(1ULL << 1)	/* SHARE, /dev/xpmem-ctl */
 
 /**
  * struct xpmem_ioc_query - what the module is and can do
@@ -200,5 +203,27 @@ struct xpmem_ioc_prefault {
 	__aligned_u64 out_length;
 };
 #define XPMEM_IOC_PREFAULT _IO(XPMEM_IOC_TYPE, XPMEM_IOC_NR_PREFAULT)
+
+/* flags of SHARE */
+#define XPMEM_SHARE_READ	(1U << 0) /* other partitions may read it */
+#define XPMEM_SHARE_WRITE	(1U << 1) /* and write it; implies READ */
+#define XPMEM_SHARE_LAST_COPY	(1U << 2) /* what is lost is what was last at home */
+
+/**
+ * struct xpmem_ioc_share - let other partitions have a segment of the process
+ * @size: sizeof(struct xpmem_ioc_share)
+ * @flags: XPMEM_SHARE_*
+ * @segid: the segment.  ENOENT: there is none; EACCES: another process's;
+ *	ENOTCONN: it was made when this partition had no daemon
+ *
+ * The calling thread becomes the segment's helper, instead of an earlier one: what
+ * it does to the segment's pages is not told to the partitions that have them.
+ */
+struct xpmem_ioc_share {
+	__u32 size;
+	__u32 flags;
+	__s64 segid __attribute__((aligned(8)));
+};
+#define XPMEM_IOC_SHARE _IO(XPMEM_IOC_TYPE, XPMEM_IOC_NR_SHARE)
 
 #endif /* XPMEM_IOCTL_H */

@@ -31,4 +31,4 @@ same()
 # The names that every libxpmem.so.0 exports, and those that this one adds.
 historic="xpmem_attach xpmem_detach xpmem_get xpmem_init xpmem_ioctl xpmem_make
 xpmem_release xpmem_remove xpmem_version"
-new="xpmem_prefault xpmem_query"
+new="xpmem_make_remote xpmem_prefault xpmem_query"

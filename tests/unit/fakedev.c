@@ -24,6 +24,8 @@ atomic_int fake_open_errno;
 const char *fake_path = "/dev/null";
 void (*fake_in_open)(void);
 int (*fake_answer)(unsigned long cmd, void *arg);
+int (*fake_other_open)(const char *path, int flags);
+int (*fake_other_ioctl)(unsigned long cmd, void *arg);
 
 /* Who opened the descriptor; 0 is a number that no process has. */
 static atomic_int opener[FD_MAX];
@@ -60,12 +62,23 @@ static int open_device(int flags)
 	return fd;
 }
 
+static int result(int rc)
+{
+	if (rc >= 0)
+		return rc;
+	errno = -rc;
+	return -1;
+}
+
 int open(const char *path, int flags, ...)
 {
-	int mode = 0;
+	int mode = 0, rc;
 
 	if (strcmp(path, "/dev/xpmem") == 0)
 		return open_device(flags);
+	rc = fake_other_open ? fake_other_open(path, flags) : FAKE_PASS;
+	if (rc != FAKE_PASS)
+		return result(rc);
 	if (flags & O_CREAT) {
 		va_list args;
 
@@ -97,6 +110,9 @@ int ioctl(int fd, unsigned long cmd, ...)
 	va_start(args, cmd);
 	arg = va_arg(args, void *);
 	va_end(args);
+	rc = fake_other_ioctl ? fake_other_ioctl(cmd, arg) : FAKE_PASS;
+	if (rc != FAKE_PASS)
+		return result(rc);
 	if (!is_device(fd))
 		return (int)syscall(SYS_ioctl, fd, cmd, arg);
 
@@ -105,10 +121,7 @@ int ioctl(int fd, unsigned long cmd, ...)
 		rc = -XPMEM_ERRNO_NOPROC;
 	else
 		rc = answer(cmd, arg);
-	if (rc >= 0)
-		return rc;
-	errno = -rc;
-	return -1;
+	return result(rc);
 }
 
 void fake_disown(void)

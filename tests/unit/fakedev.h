@@ -39,6 +39,15 @@ extern int (*fake_answer)(unsigned long cmd, void *arg);
 
 #define FAKE_VERSION 0x31002
 
+/*
+ * When not NULL, get every other open and ioctl of the program first: 0 or more, or
+ * -errno, or FAKE_PASS for what is not theirs.
+ */
+extern int (*fake_other_open)(const char *path, int flags);
+extern int (*fake_other_ioctl)(unsigned long cmd, void *arg);
+
+#define FAKE_PASS (-100000)
+
 /* Make all descriptors that are open now another process's. */
 void fake_disown(void);
 

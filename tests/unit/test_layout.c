@@ -7,6 +7,7 @@
 #include "check_main.h"
 #include "xpmem.h"
 #include "xpmem_ext.h"
+#include "xpmem_owner.h"
 
 #include "uapi/xpmem_ioctl.h"
 #include "uapi/xpmem_legacy.h"
@@ -60,6 +61,9 @@ START_TEST(new_types)
 	expect_member(xpmem_info, reserved, 28);
 	ck_assert_uint_eq(XPMEM_PREFAULT_WRITE, 1);
 	ck_assert_uint_eq(XPMEM_FEATURE_PREFAULT, 1);
+	ck_assert_uint_eq(XPMEM_FEATURE_REMOTE, 2);
+	ck_assert_uint_eq(XPMEM_REMOTE_WRITE, 1);
+	ck_assert_uint_eq(XPMEM_REMOTE_LAST_COPY, 2);
 }
 END_TEST
 
@@ -73,6 +77,7 @@ START_TEST(device_requests)
 	ck_assert_uint_eq(XPMEM_IOC_ATTACH, 0x7845);
 	ck_assert_uint_eq(XPMEM_IOC_DETACH, 0x7846);
 	ck_assert_uint_eq(XPMEM_IOC_PREFAULT, 0x7847);
+	ck_assert_uint_eq(XPMEM_IOC_SHARE, 0x7848);
 
 	expect_member(xpmem_ioc_query, size, 0);
 	expect_member(xpmem_ioc_query, flags, 4);
@@ -96,6 +101,24 @@ START_TEST(device_requests)
 	expect_member(xpmem_ioc_prefault, vaddr, 8);
 	expect_member(xpmem_ioc_prefault, length, 16);
 	expect_member(xpmem_ioc_prefault, out_length, 24);
+	ck_assert_uint_eq(sizeof(struct xpmem_ioc_share), 16);
+	expect_member(xpmem_ioc_share, segid, 8);
+}
+END_TEST
+
+/* What libxpmem and xpmemd say, which may be of different releases */
+START_TEST(owner_packets)
+{
+	ck_assert_uint_eq(sizeof(struct xpmem_owner_packet), 64);
+	expect_member(xpmem_owner_packet, error, 4);
+	expect_member(xpmem_owner_packet, id, 8);
+	expect_member(xpmem_owner_packet, segid, 16);
+	expect_member(xpmem_owner_packet, first, 24);
+	expect_member(xpmem_owner_packet, count, 32);
+	expect_member(xpmem_owner_packet, value, 40);
+	ck_assert_int_eq(XPMEM_OWNER_HELLO, 1);
+	ck_assert_int_eq(XPMEM_OWNER_ANSWER, 6);
+	ck_assert_int_eq(XPMEM_OWNER_FORKED, 8);
 }
 END_TEST
 
@@ -142,7 +165,7 @@ START_TEST(loaded_at_run_time)
 	static const char *const names[] = {
 		"xpmem_version", "xpmem_make",	 "xpmem_remove",   "xpmem_get",
 		"xpmem_release", "xpmem_attach", "xpmem_detach",   "xpmem_init",
-		"xpmem_ioctl",	 "xpmem_query",	 "xpmem_prefault",
+		"xpmem_ioctl",	 "xpmem_query",	 "xpmem_prefault", "xpmem_make_remote",
 	};
 	void *(*attach)(struct xpmem_addr addr, size_t size, void *vaddr);
 	struct xpmem_addr addr = { .apid = 1, .offset = -1 };
@@ -177,6 +200,7 @@ int main(void)
 	add_case(suite, "historic_values", historic_values);
 	add_case(suite, "new_types", new_types);
 	add_case(suite, "device_requests", device_requests);
+	add_case(suite, "owner_packets", owner_packets);
 	add_case(suite, "legacy_requests", legacy_requests);
 	add_case(suite, "loaded_at_run_time", loaded_at_run_time);
 	return run_suite(suite);
