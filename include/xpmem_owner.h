@@ -58,7 +58,7 @@ enum {
 	 * given up, which is more than 4096 for hugetlb.
 	 * GIVE_UP: the owner loses these pages: MADV_DONTNEED.  EAGAIN, and nothing
 	 * done: one of them is not write-protected by the userfaultfd (any more), so
-	 * it may not be what was copied.
+	 * it may not be what was copied.  EINVAL: it is part of a larger unit.
 	 * LOST: the pages' content is gone for good: every access raises SIGBUS from
 	 * now on, until the owner maps something else there.  EEXIST, and nothing
 	 * done: the owner has one of them.  EFAULT, EOPNOTSUPP: as of TRAP.

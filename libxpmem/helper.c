@@ -217,6 +217,16 @@ static int all_pages(const struct remote *remote, uintptr_t start,
 	return 1;
 }
 
+static int drop(uintptr_t start, uintptr_t end)
+{
+	/* the first kind also where the owner has locked it */
+	if (madvise((void *)start, end - start, MADV_DONTNEED_LOCKED) == 0 ||
+	    (errno == EINVAL &&
+	     madvise((void *)start, end - start, MADV_DONTNEED) == 0))
+		return 0;
+	return -errno;
+}
+
 static int give_up(struct remote *remote, uintptr_t start, uintptr_t end)
 {
 	int rc = all_pages(remote, start, end, PAGE_TRAPPED, true);
@@ -225,12 +235,12 @@ static int give_up(struct remote *remote, uintptr_t start, uintptr_t end)
 		return rc < 0 ? rc : -EAGAIN;
 	/* first, that nobody takes what is missing for what never was there */
 	away_add(&remote->away, start, end);
-	/* the first kind also where the owner has locked it */
-	if (madvise((void *)start, end - start, MADV_DONTNEED_LOCKED) == 0 ||
-	    (errno == EINVAL &&
-	     madvise((void *)start, end - start, MADV_DONTNEED) == 0))
-		return 0;
-	return -errno;
+	rc = drop(start, end);
+	if (rc < 0)
+		return rc;
+	/* a part of a hugetlb page stays, and is no error */
+	rc = all_pages(remote, start, end, PAGE_PRESENT, false);
+	return rc > 0 ? 0 : rc < 0 ? rc : -EINVAL;
 }
 
 static int lose(struct remote *remote, uintptr_t start, uintptr_t end)

@@ -93,7 +93,7 @@ static void hang_up(struct link *link)
 	link->pending = false;
 	link->same = false;
 	link->hold = FREE;
-	link->deadline = milliseconds() + link->retry;
+	link->deadline = word_clock() + link->retry;
 	link->retry *= 2;
 	if (link->retry > RETRY_MAX_MS)
 		link->retry = RETRY_MAX_MS;
@@ -187,14 +187,14 @@ static void connect_now(struct link *link)
 	link->state = CALLING;
 	if (connect(link->socket, (const struct sockaddr *)address,
 		    sizeof(*address)) == 0) {
-		link->deadline = milliseconds() + ANSWER_MS;
+		link->deadline = word_clock() + ANSWER_MS;
 		send_packet(link, XPMEM_OWNER_HELLO, 0, XPMEM_OWNER_VERSION);
 		return;
 	}
 	error = errno;
 	if (error == EAGAIN || error == EINTR) {
 		/* it is there, and has others to talk to */
-		if (milliseconds() < link->give_up)
+		if (word_clock() < link->give_up)
 			hang_up(link);
 		else
 			fail(link, ETIMEDOUT);
@@ -324,10 +324,10 @@ static void work(struct link *link)
 			hang_up(link);
 		return;
 	}
-	if (link->state == CALLING && milliseconds() >= link->deadline)
+	if (link->state == CALLING && word_clock() >= link->deadline)
 		fail(link, ETIMEDOUT);
 	if (link->state == APART && !is_resting(link) &&
-	    milliseconds() >= link->deadline)
+	    word_clock() >= link->deadline)
 		connect_now(link);
 	if (!link->pending)
 		hold(link, want == WANT_HOLD);
@@ -344,7 +344,7 @@ static bool is_over(const struct link *link)
 
 static int wait_ms(const struct link *link)
 {
-	int64_t left = link->deadline - milliseconds();
+	int64_t left = link->deadline - word_clock();
 
 	if (link->state == TALKING ||
 	    (link->state == APART && is_resting(link)))
@@ -387,7 +387,7 @@ void *link_main(void *arg)
 		.remote = remote,
 		.state = APART,
 		.retry = RETRY_MIN_MS,
-		.give_up = milliseconds() + ANSWER_MS,
+		.give_up = word_clock() + ANSWER_MS,
 	};
 
 	prctl(PR_SET_NAME, "xpmem-link");

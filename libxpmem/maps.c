@@ -123,7 +123,7 @@ static int next_char(struct maps *maps, char *c)
 
 int maps_next(struct maps *maps, struct maps_entry *entry)
 {
-	char line[MAPS_TEXT], c;
+	char line[MAPS_TEXT], c = 0;
 	size_t length = 0;
 	int rc;
 

@@ -50,7 +50,7 @@ static bool is_set_up;
 
 /* ------------------------------------------------------------------ words */
 
-int64_t milliseconds(void)
+int64_t word_clock(void)
 {
 	struct timespec now;
 
@@ -64,7 +64,7 @@ void word_wait(_Atomic uint32_t *word, uint32_t value, int64_t deadline)
 
 	while (*word == value) {
 		if (deadline >= 0) {
-			int64_t ms = deadline - milliseconds();
+			int64_t ms = deadline - word_clock();
 
 			if (ms <= 0)
 				return;
@@ -186,7 +186,7 @@ static void before_fork(void)
 	guard_lock(&lock, &guard);
 	fork_guard = guard;
 	if (remotes && process == getpid()) {
-		since = milliseconds();
+		since = word_clock();
 		for (remote = remotes; remote; remote = remote->next)
 			hold_begin(remote);
 		for (remote = remotes; remote; remote = remote->next)
@@ -379,7 +379,7 @@ static int end_remote(struct remote *remote)
 	int rc;
 
 	hold_begin(remote);
-	home = hold_wait(remote, milliseconds());
+	home = hold_wait(remote, word_clock());
 	rc = remove_segment(remote->segid);
 	if (!home) {
 		/* the link reads the events of what is mapped there */

@@ -61,11 +61,11 @@ void away_raise_sigbus(const struct away *away);
 
 /* ---- The words. */
 
-/* Returns when *@word is not @value, or at @deadline (milliseconds(), or -1). */
+/* Returns when *@word is not @value, or at @deadline (word_clock(), or -1). */
 void word_wait(_Atomic uint32_t *word, uint32_t value, int64_t deadline);
 void word_set(_Atomic uint32_t *word, uint32_t value);
 /* Of CLOCK_BOOTTIME. */
-int64_t milliseconds(void);
+int64_t word_clock(void);
 
 enum {
 	WANT_SERVE, /* serve, connecting as often as needed */
