@@ -2,8 +2,8 @@
 /*
  * halo_xpmem: the borders are read where they are, in the neighbour's memory.
  *
- * Each rank makes its block (grid.h) one segment and tells all ranks the id by
- * MPI, which is the last message there is until the end of the run. It attaches
+ * Each rank makes its block (grid.h) one segment, which those of other partitions
+ * can attach, too, if there are any, and tells all ranks the id by MPI, which is the last message there is until the end of the run. It attaches
  * the block of each neighbour for reading. From then on the neighbour's border
  * cells are loaded like any other: a row by memcpy(), a column by one load a
  * row, without a pack, a send, a receive or an unpack.
@@ -32,6 +32,8 @@
  * bounded by the patience given to open(). Both end the run with a message.
  */
 #include "halo.h"
+
+#include "nodes.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -81,6 +83,7 @@ struct halo_shared {
 	struct neighbour neighbour[SIDE_MAX];
 	xpmem_segid_t segid; /* -1: none yet */
 	int spins;
+	bool apart; /* some ranks are on another partition */
 };
 
 /*
@@ -181,17 +184,27 @@ static int make_segment(struct halo_shared *s, struct failure *failure)
 {
 	struct grid *grid = s->halo.grid;
 	double start = MPI_Wtime();
+	int error;
 
 	/* Version first: its failure is surely the device's, not the block's. */
 	if (xpmem_version() < 0) {
 		explain_version(failure, errno);
 		return -1;
 	}
-	s->segid = xpmem_make(grid->block, grid->bytes, XPMEM_PERMIT_MODE,
-			      (void *)0600);
-	if (s->segid == -1) {
-		failure_set(failure, EXIT_XPMEM, "xpmem_make of %zu bytes: %s",
-			    grid->bytes, strerror(errno));
+	if (s->apart) {
+		error = -xpmem_make_remote(grid->block, grid->bytes,
+					   XPMEM_PERMIT_MODE, (void *)0600, 0,
+					   &s->segid);
+	} else {
+		s->segid = xpmem_make(grid->block, grid->bytes,
+				      XPMEM_PERMIT_MODE, (void *)0600);
+		error = s->segid == -1 ? errno : 0;
+	}
+	if (error != 0) {
+		s->segid = -1;
+		failure_set(failure, EXIT_XPMEM, "%s of %zu bytes: %s",
+			    s->apart ? "xpmem_make_remote" : "xpmem_make",
+			    grid->bytes, strerror(error));
 		return -1;
 	}
 	s->halo.setup.make = MPI_Wtime() - start;
@@ -292,8 +305,8 @@ static void drop(struct halo_shared *s)
 	free(s);
 }
 
-static struct halo_shared *new_shared(MPI_Comm comm, struct grid *grid,
-				      double patience)
+static struct halo_shared *new_shared(MPI_Comm comm, bool apart,
+				      struct grid *grid, double patience)
 {
 	struct halo_shared *s = calloc(1, sizeof(*s));
 	int ranks;
@@ -306,6 +319,7 @@ static struct halo_shared *new_shared(MPI_Comm comm, struct grid *grid,
 		.grid = grid,
 		.patience = patience,
 	};
+	s->apart = apart;
 	MPI_Comm_rank(comm, &s->halo.rank);
 	MPI_Comm_size(comm, &ranks);
 	/* Spinning takes the processor from whom we wait for if there are few. */
@@ -325,7 +339,8 @@ static int shared_open(MPI_Comm comm, struct grid *grid, double patience,
 		       struct halo **ret_halo)
 {
 	struct failure failure = { 0 };
-	struct halo_shared *s = new_shared(comm, grid, patience);
+	bool apart = nodes_are_several(comm);
+	struct halo_shared *s = new_shared(comm, apart, grid, patience);
 	struct invitation *invitations = NULL;
 	struct invitation mine = {
 		.segid = -1,

@@ -56,25 +56,6 @@ static int read_plate(int rank, const struct options *options,
 	return code;
 }
 
-/* Memory is shared within a node; both ways are compared on equal ground. */
-static int check_one_node(int ranks)
-{
-	struct failure failure = { 0 };
-	MPI_Comm node;
-	int here;
-
-	MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0,
-			    MPI_INFO_NULL, &node);
-	MPI_Comm_size(node, &here);
-	MPI_Comm_free(&node);
-	if (here != ranks)
-		failure_set(
-			&failure, EXIT_RANKS,
-			"only %d of %d ranks run on this node; start all on one",
-			here, ranks);
-	return failure_agree(MPI_COMM_WORLD, &failure);
-}
-
 static int lay_out(const struct plate *plate, int ranks,
 		   struct tiling *ret_tiling, MPI_Comm *ret_comm)
 {
@@ -262,9 +243,6 @@ static int run(int argc, char **argv)
 	MPI_Bcast(&options, (int)sizeof(options), MPI_BYTE, 0, MPI_COMM_WORLD);
 
 	code = read_plate(rank, &options, &plate);
-	if (code != EXIT_OK)
-		return code;
-	code = check_one_node(ranks);
 	if (code != EXIT_OK)
 		return code;
 	code = lay_out(&plate, ranks, &tiling, &comm);

@@ -17,7 +17,7 @@
 #define PATIENCE_MAX 86400.0
 
 static const char doc[] =
-	"Heat flow in a plate, computed by the ranks of mpirun on one node: once "
+	"Heat flow in a plate, computed by the ranks of mpirun: once "
 	"with halos sent as MPI messages, once with halos read from the "
 	"neighbours' memory through XPMEM. The two results must agree to the last "
 	"bit.\v"

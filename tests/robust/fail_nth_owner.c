@@ -223,11 +223,14 @@ void owner_stop(void)
 
 static void give(struct order order)
 {
+	int status;
 	char byte;
 
 	check(write(to_owner[1], &order, sizeof(order)) == sizeof(order));
-	if (read(from_owner[0], &byte, 1) != 1)
-		fail("the owner has died");
+	if (read(from_owner[0], &byte, 1) != 1) {
+		check(waitpid(owner, &status, 0) == owner);
+		fail("the owner has died (status %x)", status);
+	}
 }
 
 void owner_fresh(enum owner_memory kind, bool touched)

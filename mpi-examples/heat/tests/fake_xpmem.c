@@ -28,6 +28,9 @@
 
 #define ATTACHMENTS_MAX 16
 
+/* in an apid: it was got for writing, too */
+#define WRITABLE (1LL << 62)
+
 static struct {
 	void *at;
 	size_t size;
@@ -75,6 +78,15 @@ xpmem_segid_t xpmem_make(void *vaddr, size_t size, int permit_type,
 	return ((xpmem_segid_t)getpid() << 16) | fd;
 }
 
+int xpmem_make_remote(void *vaddr, size_t size, int permit_type,
+		      void *permit_value, unsigned int flags,
+		      xpmem_segid_t *segid_ret)
+{
+	(void)flags;
+	*segid_ret = xpmem_make(vaddr, size, permit_type, permit_value);
+	return *segid_ret == -1 ? -errno : 0;
+}
+
 int xpmem_remove(xpmem_segid_t segid)
 {
 	return close((int)(segid & 0xffff));
@@ -85,11 +97,11 @@ xpmem_apid_t xpmem_get(xpmem_segid_t segid, int flags, int permit_type,
 {
 	(void)permit_type;
 	(void)permit_value;
-	if (must_fail("get") || flags != XPMEM_RDONLY) {
+	if (must_fail("get")) {
 		errno = EIO;
 		return -1;
 	}
-	return segid;
+	return flags == XPMEM_RDWR ? segid | WRITABLE : segid;
 }
 
 int xpmem_release(xpmem_apid_t apid)
@@ -100,19 +112,22 @@ int xpmem_release(xpmem_apid_t apid)
 
 void *xpmem_attach(struct xpmem_addr addr, size_t size, void *vaddr)
 {
+	bool writable = addr.apid & WRITABLE;
 	char path[64];
 	void *at;
 	int fd;
 
+	addr.apid &= ~WRITABLE;
 	errno = EIO;
 	if (must_fail("attach"))
 		return (void *)-1;
 	snprintf(path, sizeof(path), "/proc/%lld/fd/%lld", addr.apid >> 16,
 		 addr.apid & 0xffff);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 	if (fd < 0)
 		return (void *)-1;
-	at = mmap(vaddr, size, PROT_READ, MAP_SHARED, fd, addr.offset);
+	at = mmap(vaddr, size, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+		  MAP_SHARED, fd, addr.offset);
 	close(fd);
 	if (at == MAP_FAILED)
 		return (void *)-1;

@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Makes a guest of a group a partition: module, configuration, daemon. To be sourced by
+# what runs in all guests of the group. Partition and guest have the same number; keys
+# are made of the numbers, which is good enough where nobody listens.
+
+PARTITION_DIR=/run/xpmem
+PARTITION_CONF=$PARTITION_DIR/xpmemd.conf
+PARTITION_LOG=$XPMEM_EXCHANGE/xpmemd.guest$XPMEM_GUEST.log
+
+# partition_configure [LINE...]: the lines are settings of the whole
+partition_configure() {
+	local i low high
+	mkdir -p "$PARTITION_DIR"
+	{
+		echo "number = $XPMEM_GUEST"
+		echo "name = \"guest$XPMEM_GUEST\""
+		echo "listen = { \"tcp://192.0.2.$XPMEM_GUEST:7474\" }"
+		echo "control_socket = \"$PARTITION_DIR/control.sock\""
+		(($# == 0)) || printf '%s\n' "$@"
+		for ((i = 1; i <= XPMEM_GUESTS; i++)); do
+			((i != XPMEM_GUEST)) || continue
+			low=$((i < XPMEM_GUEST ? i : XPMEM_GUEST))
+			high=$((i < XPMEM_GUEST ? XPMEM_GUEST : i))
+			(umask 077 && echo "key of $low and $high" | sha256sum | cut -d ' ' -f 1 \
+				>"$PARTITION_DIR/key.$i")
+			echo "partition guest$i {"
+			echo "	number = $i"
+			echo "	address = \"tcp://192.0.2.$i:7474\""
+			echo "	key_file = \"$PARTITION_DIR/key.$i\""
+			echo "	users = ${PARTITION_USERS:-trust}"
+			echo "}"
+		done
+	} >"$PARTITION_CONF"
+}
+
+# partition_daemon BUILD: starts it and waits until it has the module
+partition_daemon() {
+	"$1/daemon/xpmemd" --foreground --config "$PARTITION_CONF" ${PARTITION_OPTIONS:-} \
+		>>"$PARTITION_LOG" 2>&1 </dev/null &
+	PARTITION_PID=$!
+	until [[ -S $PARTITION_DIR/control.sock ]]; do
+		kill -0 $PARTITION_PID 2>/dev/null || { tail -n 5 "$PARTITION_LOG"; return 1; }
+		sleep 0.1
+	done
+}
+
+# partition_begin MODULES BUILD [LINE...]
+partition_begin() {
+	local modules=$1 build=$2
+	shift 2
+	insmod "$modules/kmod/xpmem.ko" || return
+	chmod 666 /dev/userfaultfd 2>/dev/null # what the udev rule does
+	partition_configure "$@"
+	partition_daemon "$build"
+}
+
+# Waits until all guests are there
+partition_meet() {
+	local i
+	touch "$XPMEM_EXCHANGE/$1.$XPMEM_GUEST"
+	for ((i = 1; i <= XPMEM_GUESTS; i++)); do
+		until [[ -e $XPMEM_EXCHANGE/$1.$i ]]; do sleep 0.1; done
+	done
+}
+
+# Ends the daemon as an administrator does, and unloads
+partition_end() {
+	local try
+	kill -TERM "$PARTITION_PID" 2>/dev/null
+	wait "$PARTITION_PID"
+	for try in 1 2 3 4 5 6 7 8 9 10; do
+		rmmod xpmem 2>/dev/null && return 0
+		sleep 0.5
+	done
+	echo "the module is in use: $(cat /sys/module/xpmem/refcnt) references"
+	return 1
+}

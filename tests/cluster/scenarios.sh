@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The parts that guests play in the tests of partitions: one function a test, called
+# in all guests at once. $CLUSTER_DIR is a folder that they share.
+
+# Ranks on every guest, started by guest 1; the others wait for the end.
+cluster_mpirun() {
+	local hosts status i
+	if ((XPMEM_GUEST != 1)); then
+		until [[ -e $CLUSTER_DIR/mpi.done ]]; do sleep 0.2; done
+		return 0
+	fi
+	hosts=$(for ((i = 1; i <= XPMEM_GUESTS; i++)); do echo "guest$i:4"; done | paste -sd ,)
+	OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 timeout -k 5 300 mpirun \
+		--mca plm_rsh_agent "$PWD/tests/cluster/rsh" --host "$hosts" \
+		--mca btl self,vader,tcp --mca pml ob1 --mca mpi_yield_when_idle 1 \
+		--mca btl_vader_single_copy_mechanism none --mca hwloc_base_binding_policy none \
+		--mca btl_tcp_if_include 192.0.2.0/24 --mca oob_tcp_if_include 192.0.2.0/24 \
+		--map-by node "$@" </dev/null
+	status=$?
+	touch "$CLUSTER_DIR/mpi.done"
+	return $status
+}
+
+# The stencil with a rank and then two on each partition, against the MPI version
+cluster_heat() {
+	cluster_mpirun -n "$XPMEM_GUESTS" "$build/mpi-examples/heat/heat" --steps 100 \
+		mpi-examples/heat/plate.heat
+}
+
+# A queue whose owner polls what ranks of other partitions write
+cluster_queue() {
+	cluster_mpirun -n $((XPMEM_GUESTS + 1)) "$build/mpi-examples/queue/queue" 200 1000
+}
