@@ -71,9 +71,8 @@ int open_lost(void)
 
 static void cover(int lost, uintptr_t start, size_t size)
 {
-	if (lost >= 0 &&
-	    mmap((void *)start, size, PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_FIXED, lost, 0) != MAP_FAILED)
+	if (lost >= 0 && mmap((void *)start, size, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_FIXED, lost, 0) != MAP_FAILED)
 		return;
 	/* then at least no zeros: SIGSEGV */
 	mprotect((void *)start, size, PROT_NONE);

@@ -161,8 +161,8 @@ static void pass_on(struct link *link)
 
 	if (link->same) {
 		link->out = remote->answer;
-		link->text_length =
-			remote->answer.error ? remote->text_length : 0;
+		link->text_length = remote->answer.error ? remote->text_length :
+							   0;
 		memcpy(link->text, remote->text, link->text_length);
 		link->pending = true;
 	}
@@ -217,8 +217,8 @@ static void welcome(struct link *link, const struct xpmem_owner_packet *packet)
 	}
 	if (fork_ms < XPMEM_OWNER_FORK_MS)
 		fork_ms = XPMEM_OWNER_FORK_MS;
-	remote->fork_ms =
-		fork_ms > FORK_MAX_MS ? FORK_MAX_MS : (uint32_t)fork_ms;
+	remote->fork_ms = fork_ms > FORK_MAX_MS ? FORK_MAX_MS :
+						  (uint32_t)fork_ms;
 	link->state = TALKING;
 	link->retry = RETRY_MIN_MS;
 	if (link->made)
@@ -369,8 +369,7 @@ static void wait_for_work(struct link *link)
 		polls[1].events = POLLIN;
 	if (poll(polls, 3, wait_ms(link)) <= 0)
 		return;
-	if (polls[0].revents &&
-	    read(remote->kicks, kicks, sizeof(kicks)) < 0)
+	if (polls[0].revents && read(remote->kicks, kicks, sizeof(kicks)) < 0)
 		polls[0].revents = 0;
 	if (polls[2].revents)
 		userfault_drain(remote->userfault);

@@ -110,7 +110,8 @@ static int next_char(struct maps *maps, char *c)
 
 	if (maps->at == maps->have) {
 		do
-			got = read(maps->fd, maps->buffer, sizeof(maps->buffer));
+			got = read(maps->fd, maps->buffer,
+				   sizeof(maps->buffer));
 		while (got < 0 && errno == EINTR);
 		if (got <= 0)
 			return got < 0 ? -errno : 0;

@@ -25,11 +25,12 @@
 #define UFFD_FEATURE_WP_HUGETLBFS_SHMEM (1 << 12)
 #endif
 
-#define REQUIRED                                                   \
+#define REQUIRED                                                     \
 	(UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_EVENT_REMAP | \
 	 UFFD_FEATURE_EVENT_UNMAP)
 /* what hugetlb needs */
-#define WELCOME (UFFD_FEATURE_MISSING_HUGETLBFS | UFFD_FEATURE_WP_HUGETLBFS_SHMEM)
+#define WELCOME \
+	(UFFD_FEATURE_MISSING_HUGETLBFS | UFFD_FEATURE_WP_HUGETLBFS_SHMEM)
 
 /* Nothing is mapped below: vm.mmap_min_addr is one of these */
 #define LOWEST_MIN 0x10000UL

@@ -55,7 +55,9 @@ bool wait_for(atomic_int *counter, int wanted)
 
 static void reply(int fd, uint32_t type, uint32_t error, uint64_t id)
 {
-	struct xpmem_owner_packet packet = { .type = type, .error = error, .id = id };
+	struct xpmem_owner_packet packet = { .type = type,
+					     .error = error,
+					     .id = id };
 
 	send(fd, &packet, sizeof(packet), MSG_NOSIGNAL);
 }
@@ -66,7 +68,8 @@ static void take_descriptor(struct msghdr *message)
 	struct stat st;
 	int fd;
 
-	if (!cmsg || cmsg->cmsg_type != SCM_RIGHTS || cmsg->cmsg_len != CMSG_LEN(sizeof(int)))
+	if (!cmsg || cmsg->cmsg_type != SCM_RIGHTS ||
+	    cmsg->cmsg_len != CMSG_LEN(sizeof(int)))
 		return;
 	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
 	if (fstat(fd, &st) == 0 && st.st_ino == event_inode)
@@ -83,7 +86,8 @@ static bool serve(int fd)
 		char buffer[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	struct iovec parts[] = { { &packet, sizeof(packet) }, { text, sizeof(text) } };
+	struct iovec parts[] = { { &packet, sizeof(packet) },
+				 { text, sizeof(text) } };
 	struct msghdr message = { .msg_iov = parts,
 				  .msg_iovlen = 2,
 				  .msg_control = control.buffer,
@@ -92,6 +96,8 @@ static bool serve(int fd)
 
 	if (got < (ssize_t)sizeof(packet) || packet.type >= 16)
 		return false;
+	/* before the answer: who gets that may look */
+	atomic_fetch_add(&xpmemd_got[packet.type], 1);
 	switch (packet.type) {
 	case XPMEM_OWNER_HELLO:
 		xpmemd_hello = packet;
@@ -104,7 +110,8 @@ static bool serve(int fd)
 		if (xpmemd_at_fork)
 			xpmemd_at_fork();
 		if (!xpmemd_no_fork)
-			reply(fd, XPMEM_OWNER_ANSWER, xpmemd_refuse_fork, packet.id);
+			reply(fd, XPMEM_OWNER_ANSWER, xpmemd_refuse_fork,
+			      packet.id);
 		break;
 	case XPMEM_OWNER_ANSWER:
 		xpmemd_answer = packet;
@@ -114,7 +121,6 @@ static bool serve(int fd)
 		answered = packet.id == last_id;
 		break;
 	}
-	atomic_fetch_add(&xpmemd_got[packet.type], 1);
 	pthread_cond_broadcast(&changed);
 	return true;
 }
@@ -140,7 +146,8 @@ static void *run(void *unused)
 			if (polls[i].revents && !serve(polls[i].fd))
 				drop(i);
 		if (polls[1].revents && count < 2 + CONNECTIONS) {
-			polls[count].fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+			polls[count].fd =
+				accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 			polls[count].events = POLLIN;
 			polls[count++].revents = 0;
 		}
@@ -153,13 +160,16 @@ void xpmemd_start(void)
 	if (!*address.sun_path) {
 		ck_assert_ptr_nonnull(mkdtemp(directory));
 		address.sun_family = AF_UNIX;
-		snprintf(address.sun_path, sizeof(address.sun_path), "%s/s", directory);
+		snprintf(address.sun_path, sizeof(address.sun_path), "%s/s",
+			 directory);
 		setenv("XPMEM_OWNER_SOCKET", address.sun_path, 1);
 	} else {
 		mkdir(directory, 0700);
 	}
 	listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(bind(listener, (struct sockaddr *)&address,
+			      sizeof(address)),
+			 0);
 	ck_assert_int_eq(listen(listener, 64), 0);
 	ck_assert_int_eq(pipe2(stop, O_CLOEXEC), 0);
 	polls[0] = (struct pollfd){ .fd = stop[0], .events = POLLIN };
@@ -198,7 +208,8 @@ int xpmemd_ask(uint32_t type, int64_t segid, const void *first, size_t size)
 	pthread_mutex_lock(&mutex);
 	packet.id = ++last_id;
 	answered = false;
-	if (asked >= 0 && send(asked, &packet, sizeof(packet), MSG_NOSIGNAL) > 0) {
+	if (asked >= 0 &&
+	    send(asked, &packet, sizeof(packet), MSG_NOSIGNAL) > 0) {
 		while (!answered && asked >= 0)
 			pthread_cond_wait(&changed, &mutex);
 		if (answered)
@@ -286,7 +297,8 @@ void userfaultfd_event(uint8_t event)
 {
 	struct uffd_msg message = { .event = event };
 
-	ck_assert_int_eq(write(events[1], &message, sizeof(message)), sizeof(message));
+	ck_assert_int_eq(write(events[1], &message, sizeof(message)),
+			 sizeof(message));
 }
 
 int userfaultfd_left(void)
@@ -299,7 +311,8 @@ int userfaultfd_left(void)
 
 void pagemap_set(const void *first, size_t size, uint64_t bits)
 {
-	for (uintptr_t page = (uintptr_t)first / 4096; size; page++, size -= 4096)
+	for (uintptr_t page = (uintptr_t)first / 4096; size;
+	     page++, size -= 4096)
 		ck_assert_int_eq(pwrite(pagemap, &bits, sizeof(bits),
 					(off_t)(page * sizeof(bits))),
 				 sizeof(bits));

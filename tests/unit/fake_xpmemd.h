@@ -59,8 +59,8 @@ bool wait_for(atomic_int *counter, int count);
 /* ---- The userfaultfd. */
 
 void userfaultfd_start(void);
-extern atomic_int userfaultfd_opens, userfaultfd_registered, userfaultfd_unregistered,
-	userfaultfd_wakes;
+extern atomic_int userfaultfd_opens, userfaultfd_registered,
+	userfaultfd_unregistered, userfaultfd_wakes;
 extern struct uffdio_register userfaultfd_last;
 extern uint64_t userfaultfd_features; /* that there are */
 extern atomic_int userfaultfd_errno;  /* of REGISTER */

@@ -139,7 +139,7 @@ prefix)
 	install_tree --prefix "$prefix"
 	for file in include/xpmem.h include/xpmem_ext.h include/xpmem_ioctl.h \
 		include/xpmem_legacy.h "$lib/libxpmem.so" "$lib/libxpmem.so.0" \
-		"$lib/libxpmem.a"; do
+		"$lib/libxpmem.a" lib/udev/rules.d/56-xpmem.rules; do
 		[ -e "$prefix/$file" ] || die "$file is not installed"
 	done
 	if [ -e "$BUILD_DIR/docs/man/xpmem.7" ]; then

@@ -163,9 +163,10 @@ END_TEST
 START_TEST(loaded_at_run_time)
 {
 	static const char *const names[] = {
-		"xpmem_version", "xpmem_make",	 "xpmem_remove",   "xpmem_get",
-		"xpmem_release", "xpmem_attach", "xpmem_detach",   "xpmem_init",
-		"xpmem_ioctl",	 "xpmem_query",	 "xpmem_prefault", "xpmem_make_remote",
+		"xpmem_version", "xpmem_make",	   "xpmem_remove",
+		"xpmem_get",	 "xpmem_release",  "xpmem_attach",
+		"xpmem_detach",	 "xpmem_init",	   "xpmem_ioctl",
+		"xpmem_query",	 "xpmem_prefault", "xpmem_make_remote",
 	};
 	void *(*attach)(struct xpmem_addr addr, size_t size, void *vaddr);
 	struct xpmem_addr addr = { .apid = 1, .offset = -1 };

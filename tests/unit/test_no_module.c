@@ -42,12 +42,17 @@ END_TEST
 START_TEST(new_calls)
 {
 	struct xpmem_info info;
+	xpmem_segid_t segid = -7;
 	size_t done = 1;
 
 	errno = 123;
 	ck_assert_int_eq(xpmem_query(&info, sizeof(info)), -ENOENT);
 	ck_assert_int_eq(xpmem_prefault(NULL, 4096, 0, &done), -ENOENT);
 	ck_assert_uint_eq(done, 0);
+	ck_assert_int_eq(xpmem_make_remote(NULL, 4096, XPMEM_PERMIT_MODE,
+					   (void *)0600, 0, &segid),
+			 -ENOENT);
+	ck_assert_int_eq(segid, -7);
 	ck_assert_int_eq(errno, 123);
 }
 END_TEST

@@ -31,7 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PAGE 4096UL
+#define PAGE  4096UL
 #define SEGID 0x8000000000123
 
 static atomic_int makes, removes, shares, forks_at_remove;
@@ -93,7 +93,8 @@ static void setup(void)
 
 static char *map(size_t size)
 {
-	char *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	ck_assert_ptr_ne(at, MAP_FAILED);
 	return at;
@@ -103,8 +104,9 @@ static xpmem_segid_t make(void *at, size_t size)
 {
 	xpmem_segid_t segid = -1;
 
-	ck_assert_int_eq(xpmem_make_remote(at, size, XPMEM_PERMIT_MODE, (void *)0600,
-					   XPMEM_REMOTE_WRITE, &segid),
+	ck_assert_int_eq(xpmem_make_remote(at, size, XPMEM_PERMIT_MODE,
+					   (void *)0600, XPMEM_REMOTE_WRITE,
+					   &segid),
 			 0);
 	return segid;
 }
@@ -170,14 +172,17 @@ START_TEST(flags)
 	char *at = map(PAGE);
 	xpmem_segid_t segid = -1;
 
-	ck_assert_int_eq(xpmem_make_remote(at, PAGE, 1, (void *)0600, 0, &segid), 0);
+	ck_assert_int_eq(
+		xpmem_make_remote(at, PAGE, 1, (void *)0600, 0, &segid), 0);
 	ck_assert_uint_eq(shared.flags, XPMEM_SHARE_READ);
 	ck_assert_int_eq(xpmem_remove(segid), 0);
 	ck_assert_int_eq(xpmem_make_remote(at, PAGE, 1, (void *)0600,
-					   XPMEM_REMOTE_WRITE | XPMEM_REMOTE_LAST_COPY, &segid),
+					   XPMEM_REMOTE_WRITE |
+						   XPMEM_REMOTE_LAST_COPY,
+					   &segid),
 			 0);
-	ck_assert_uint_eq(shared.flags,
-			  XPMEM_SHARE_READ | XPMEM_SHARE_WRITE | XPMEM_SHARE_LAST_COPY);
+	ck_assert_uint_eq(shared.flags, XPMEM_SHARE_READ | XPMEM_SHARE_WRITE |
+						XPMEM_SHARE_LAST_COPY);
 }
 END_TEST
 
@@ -186,14 +191,20 @@ START_TEST(refused_arguments)
 	char *at = map(PAGE);
 	xpmem_segid_t segid = -7;
 
-	ck_assert_int_eq(xpmem_make_remote(at, PAGE, 1, (void *)0600, 0, NULL), -EINVAL);
-	ck_assert_int_eq(xpmem_make_remote(at, PAGE, 2, (void *)0600, 0, &segid), -EINVAL);
-	ck_assert_int_eq(xpmem_make_remote(at, PAGE, 1, (void *)01000, 0, &segid), -EINVAL);
-	ck_assert_int_eq(xpmem_make_remote(at, PAGE, 1, (void *)0600, XPMEM_REMOTE_LAST_COPY,
+	ck_assert_int_eq(xpmem_make_remote(at, PAGE, 1, (void *)0600, 0, NULL),
+			 -EINVAL);
+	ck_assert_int_eq(xpmem_make_remote(at, PAGE, 2, (void *)0600, 0,
 					   &segid),
 			 -EINVAL);
+	ck_assert_int_eq(xpmem_make_remote(at, PAGE, 1, (void *)01000, 0,
+					   &segid),
+			 -EINVAL);
+	ck_assert_int_eq(xpmem_make_remote(at, PAGE, 1, (void *)0600,
+					   XPMEM_REMOTE_LAST_COPY, &segid),
+			 -EINVAL);
 	for (int bit = 2; bit < 32; bit++)
-		ck_assert_int_eq(xpmem_make_remote(at, PAGE, 1, (void *)0600, 1U << bit, &segid),
+		ck_assert_int_eq(xpmem_make_remote(at, PAGE, 1, (void *)0600,
+						   1U << bit, &segid),
 				 -EOPNOTSUPP);
 	ck_assert_int_eq(fake_requests, 0);
 	ck_assert(segid == -7);
@@ -210,7 +221,9 @@ static void expect_failure(int error)
 
 	removes = makes = 0;
 	errno = 123;
-	ck_assert_int_eq(xpmem_make_remote(at, PAGE, 1, (void *)0600, 0, &segid), -error);
+	ck_assert_int_eq(xpmem_make_remote(at, PAGE, 1, (void *)0600, 0,
+					   &segid),
+			 -error);
 	ck_assert_int_eq(errno, 123);
 	ck_assert(segid == -7);
 	ck_assert_int_eq(removes, makes);
@@ -257,7 +270,8 @@ START_TEST(kernel_is_too_old)
 	userfaultfd_features = UFFD_FEATURE_PAGEFAULT_FLAG_WP;
 	expect_failure(EOPNOTSUPP);
 	/* without hugetlb it is of use */
-	userfaultfd_features |= UFFD_FEATURE_EVENT_REMAP | UFFD_FEATURE_EVENT_UNMAP;
+	userfaultfd_features |= UFFD_FEATURE_EVENT_REMAP |
+				UFFD_FEATURE_EVENT_UNMAP;
 	make(map(PAGE), PAGE);
 }
 END_TEST
@@ -267,9 +281,11 @@ START_TEST(two_do_not_overlap)
 	char *at = map(4 * PAGE);
 	xpmem_segid_t segid = make(at + PAGE, 2 * PAGE), other = -1;
 
-	ck_assert_int_eq(xpmem_make_remote(at + 2 * PAGE, PAGE, 1, (void *)0600, 0, &other),
+	ck_assert_int_eq(xpmem_make_remote(at + 2 * PAGE, PAGE, 1, (void *)0600,
+					   0, &other),
 			 -EBUSY);
-	ck_assert_int_eq(xpmem_make_remote(NULL, XPMEM_MAXADDR_SIZE, 1, (void *)0600, 0, &other),
+	ck_assert_int_eq(xpmem_make_remote(NULL, XPMEM_MAXADDR_SIZE, 1,
+					   (void *)0600, 0, &other),
 			 -EBUSY);
 	make(at, PAGE);
 	make(at + 3 * PAGE, PAGE);
@@ -293,14 +309,16 @@ START_TEST(signals_are_blocked)
 		FILE *status;
 		bool ours = false;
 
-		snprintf(path, sizeof(path), "/proc/self/task/%.20s/status", entry->d_name);
+		snprintf(path, sizeof(path), "/proc/self/task/%.20s/status",
+			 entry->d_name);
 		status = fopen(path, "r");
 		while (status && fgets(line, sizeof(line), status)) {
 			ours |= strncmp(line, "Name:\txpmem-", 12) == 0;
 			/* all but KILL, STOP, and the two of the C library */
 			if (ours && strncmp(line, "SigBlk:\t", 8) == 0) {
 				ck_assert_uint_eq(~strtoull(line + 8, NULL, 16),
-						  0x1 << (SIGKILL - 1) | 0x1 << (SIGSTOP - 1) |
+						  0x1 << (SIGKILL - 1) |
+							  0x1 << (SIGSTOP - 1) |
 							  3ULL << 31);
 				seen++;
 			}
@@ -318,14 +336,16 @@ START_TEST(trap)
 	char *at = map(8 * PAGE);
 	xpmem_segid_t segid = make(at, 8 * PAGE);
 
-	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, at + PAGE, 2 * PAGE), 0);
+	ck_assert_int_eq(
+		xpmemd_ask(XPMEM_OWNER_TRAP, segid, at + PAGE, 2 * PAGE), 0);
 	ck_assert_uint_eq(xpmemd_answer.value, 2 * PAGE);
 	ck_assert_uint_eq(xpmemd_answer.count, PAGE);
 	ck_assert_int_eq(userfaultfd_registered, 1);
 	ck_assert_uint_eq(userfaultfd_last.range.start, (uintptr_t)at + PAGE);
 	ck_assert_uint_eq(userfaultfd_last.range.len, 2 * PAGE);
 	ck_assert_uint_eq(userfaultfd_last.mode,
-			  UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP);
+			  UFFDIO_REGISTER_MODE_MISSING |
+				  UFFDIO_REGISTER_MODE_WP);
 	/* a mapping after the other */
 	ck_assert_int_eq(mprotect(at + 4 * PAGE, PAGE, PROT_READ), 0);
 	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, at, 8 * PAGE), 0);
@@ -339,9 +359,13 @@ START_TEST(questions_are_checked)
 	char *at = map(4 * PAGE);
 	xpmem_segid_t segid = make(at, 4 * PAGE);
 
-	for (uint32_t type = XPMEM_OWNER_TRAP; type <= XPMEM_OWNER_LOST; type++) {
-		ck_assert_int_eq(xpmemd_ask(type, segid, at - PAGE, PAGE), EINVAL);
-		ck_assert_int_eq(xpmemd_ask(type, segid, at + 3 * PAGE, 2 * PAGE), EINVAL);
+	for (uint32_t type = XPMEM_OWNER_TRAP; type <= XPMEM_OWNER_LOST;
+	     type++) {
+		ck_assert_int_eq(xpmemd_ask(type, segid, at - PAGE, PAGE),
+				 EINVAL);
+		ck_assert_int_eq(xpmemd_ask(type, segid, at + 3 * PAGE,
+					    2 * PAGE),
+				 EINVAL);
 		ck_assert_int_eq(xpmemd_ask(type, segid, at, 0), EINVAL);
 		ck_assert_int_eq(xpmemd_ask(type, segid, at + 1, PAGE), EINVAL);
 		ck_assert_int_eq(xpmemd_ask(type, segid, at, PAGE + 1), EINVAL);
@@ -360,23 +384,31 @@ START_TEST(trap_refuses)
 	xpmem_segid_t segid = make(at, 8 * PAGE);
 	int file = open("/proc/self/exe", O_RDONLY);
 
-	ck_assert_ptr_ne(mmap(at + 2 * PAGE, PAGE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED,
-			      -1, 0),
+	ck_assert_ptr_ne(mmap(at + 2 * PAGE, PAGE, PROT_READ,
+			      MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
 			 MAP_FAILED);
 	ck_assert_int_eq(munmap(at + 4 * PAGE, PAGE), 0);
-	ck_assert_ptr_ne(mmap(at + 6 * PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, file, 0),
+	ck_assert_ptr_ne(mmap(at + 6 * PAGE, PAGE, PROT_READ,
+			      MAP_PRIVATE | MAP_FIXED, file, 0),
 			 MAP_FAILED);
 
-	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, at, 8 * PAGE), EOPNOTSUPP);
+	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, at, 8 * PAGE),
+			 EOPNOTSUPP);
 	ck_assert_uint_eq(xpmemd_answer.value, 2 * PAGE);
 	snprintf(start, sizeof(start), "%lx-", (unsigned long)at + 2 * PAGE);
 	ck_assert_ptr_eq(strstr(xpmemd_text, start), xpmemd_text);
 	ck_assert_ptr_nonnull(strstr(xpmemd_text, "r--s"));
-	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, at + 3 * PAGE, 2 * PAGE), EFAULT);
+	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, at + 3 * PAGE,
+				    2 * PAGE),
+			 EFAULT);
 	ck_assert_uint_eq(xpmemd_answer.value, PAGE);
 	ck_assert_str_eq(xpmemd_text, "");
-	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, at + 4 * PAGE, PAGE), EFAULT);
-	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, at + 6 * PAGE, PAGE), EOPNOTSUPP);
+	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, at + 4 * PAGE,
+				    PAGE),
+			 EFAULT);
+	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, at + 6 * PAGE,
+				    PAGE),
+			 EOPNOTSUPP);
 	ck_assert_ptr_nonnull(strstr(xpmemd_text, "test_remote"));
 	userfaultfd_errno = EBUSY;
 	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, at, PAGE), EBUSY);
@@ -391,8 +423,10 @@ START_TEST(own_memory_is_refused)
 	xpmem_segid_t segid = make(NULL, XPMEM_MAXADDR_SIZE);
 	char *stack = (char *)((uintptr_t)userfaultfd_stack & ~(PAGE - 1));
 
-	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, stack, PAGE), EOPNOTSUPP);
-	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, map(PAGE), PAGE), 0);
+	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, stack, PAGE),
+			 EOPNOTSUPP);
+	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, map(PAGE), PAGE),
+			 0);
 }
 END_TEST
 
@@ -403,18 +437,26 @@ START_TEST(give_up)
 
 	memset(at, 5, 4 * PAGE);
 	/* not write-protected: the owner may have stored since it was copied */
-	pagemap_set(at, PAGE, PAGEMAP_PRESENT | PAGEMAP_TRAPPED);
-	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_GIVE_UP, segid, at, 2 * PAGE), EAGAIN);
+	pagemap_set(at, PAGE, PAGEMAP_TRAPPED);
+	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_GIVE_UP, segid, at, 2 * PAGE),
+			 EAGAIN);
 	ck_assert_int_eq(at[0], 5);
 	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_GIVE_UP, segid, at, PAGE), 0);
 	ck_assert_int_eq(at[0], 0);
 	ck_assert_int_eq(at[PAGE], 5);
 	/* of locked memory, too */
 	if (mlock(at + PAGE, PAGE) == 0) {
-		pagemap_set(at + PAGE, PAGE, PAGEMAP_PRESENT | PAGEMAP_TRAPPED);
-		ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_GIVE_UP, segid, at + PAGE, PAGE), 0);
+		pagemap_set(at + PAGE, PAGE, PAGEMAP_TRAPPED);
+		ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_GIVE_UP, segid,
+					    at + PAGE, PAGE),
+				 0);
 		ck_assert_int_eq(at[PAGE], 0);
 	}
+	/* what the kernel leaves there, as it does part of a hugetlb page */
+	pagemap_set(at + 2 * PAGE, PAGE, PAGEMAP_PRESENT | PAGEMAP_TRAPPED);
+	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_GIVE_UP, segid, at + 2 * PAGE,
+				    PAGE),
+			 EINVAL);
 }
 END_TEST
 
@@ -424,19 +466,25 @@ START_TEST(lost)
 	xpmem_segid_t segid = make(at, 4 * PAGE);
 
 	pagemap_set(at + PAGE, PAGE, PAGEMAP_PRESENT);
-	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_LOST, segid, at, 2 * PAGE), EEXIST);
+	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_LOST, segid, at, 2 * PAGE),
+			 EEXIST);
 	ck_assert_int_eq(load(at), 0);
 	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_LOST, segid, at, PAGE), 0);
 	ck_assert_int_eq(load(at), SIGBUS);
 	ck_assert_int_eq(load(at + PAGE), 0);
 	/* it is a mapping of another kind now */
-	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_LOST, segid, at, PAGE), EOPNOTSUPP);
-	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, at, PAGE), EOPNOTSUPP);
+	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_LOST, segid, at, PAGE),
+			 EOPNOTSUPP);
+	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, at, PAGE),
+			 EOPNOTSUPP);
 	/* until the owner maps something else there */
-	mmap(at, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	mmap(at, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+	     0);
 	ck_assert_int_eq(load(at), 0);
 	ck_assert_int_eq(munmap(at + 3 * PAGE, PAGE), 0);
-	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_LOST, segid, at + 3 * PAGE, PAGE), EFAULT);
+	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_LOST, segid, at + 3 * PAGE,
+				    PAGE),
+			 EFAULT);
 	ck_assert_int_eq(load(at + 3 * PAGE), SIGSEGV);
 }
 END_TEST
@@ -451,7 +499,8 @@ START_TEST(connects_again)
 		ck_assert(wait_for(&xpmemd_got[XPMEM_OWNER_HELLO], round + 1));
 		/* who waits for a page tells the new one */
 		ck_assert(wait_for(&userfaultfd_wakes, round));
-		ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, at, PAGE), 0);
+		ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, segid, at, PAGE),
+				 0);
 	}
 	ck_assert_int_eq(xpmemd_descriptors, 4);
 	/* it is the same helper and the same userfaultfd */
@@ -521,8 +570,8 @@ static void expect_success(pid_t child)
 
 	ck_assert_int_gt(child, 0);
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
-	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "child's wait status is %#x",
-		      status);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0,
+		      "child's wait status is %#x", status);
 }
 
 static void forked(void)
@@ -559,7 +608,8 @@ START_TEST(fork_waits_for_pages)
 	ck_assert(wait_for(&xpmemd_got[XPMEM_OWNER_FORKED], 2));
 	ck_assert_int_eq(xpmemd_got[XPMEM_OWNER_FORK], 2);
 	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_TRAP, xpmemd_hello.segid,
-				    xpmemd_hello.segid == segid ? at : NULL, PAGE),
+				    xpmemd_hello.segid == segid ? at : NULL,
+				    PAGE),
 			 xpmemd_hello.segid == segid ? 0 : EINVAL);
 	/* and again */
 	child = fork();
@@ -589,10 +639,12 @@ static void without_answer(void)
 	pid_t child;
 
 	memset(at, 5, 4 * PAGE);
-	pagemap_set(at, 4 * PAGE, PAGEMAP_PRESENT | PAGEMAP_TRAPPED);
-	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_GIVE_UP, segid, at, 2 * PAGE), 0);
+	pagemap_set(at, 4 * PAGE, PAGEMAP_TRAPPED);
+	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_GIVE_UP, segid, at, 2 * PAGE),
+			 0);
 	/* the second came back */
 	pagemap_set(at, PAGE, 0);
+	pagemap_set(at + PAGE, 3 * PAGE, PAGEMAP_PRESENT);
 	xpmemd_refuse_fork = EIO;
 	since = now_ms();
 	child = fork();
@@ -723,7 +775,9 @@ START_TEST(many_threads)
 	pid_t child;
 
 	for (int i = 0; i < 8; i++)
-		ck_assert_int_eq(pthread_create(&crew[i], NULL, make_and_remove_often, NULL), 0);
+		ck_assert_int_eq(pthread_create(&crew[i], NULL,
+						make_and_remove_often, NULL),
+				 0);
 	for (int i = 0; i < 10; i++) {
 		child = fork();
 		if (child == 0)
@@ -775,7 +829,8 @@ int main(void)
 	add(suite, "events_are_read_when_nobody_else_does",
 	    events_are_read_when_nobody_else_does);
 	add(suite, "fork_waits_for_pages", fork_waits_for_pages);
-	add(suite, "pages_that_did_not_come_home", pages_that_did_not_come_home);
+	add(suite, "pages_that_did_not_come_home",
+	    pages_that_did_not_come_home);
 	add(suite, "fork_waits_no_longer", fork_waits_no_longer);
 	add(suite, "fork_without_daemon", fork_without_daemon);
 	add(suite, "bare_clone", bare_clone);
