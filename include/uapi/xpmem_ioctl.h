@@ -36,10 +36,13 @@
  *  ENOMEM      out of memory, or (ATTACH) out of address space
  *  ENOSPC      (MAKE, GET, ATTACH) a limit on their number is reached: 1024 segments
  *              of the process, or the user's, which are module parameters
- *  ENOTCONN    (SHARE) this partition has no daemon
+ *  ENOTCONN    (SHARE) this partition has, or had when the segment was made, no
+ *              number: no daemon; (GET, ATTACH) of another partition's segment: no
+ *              daemon is running
  *  ENOTTY      no such request
  *  EOPNOTSUPP  an unknown flag or reserved member is not zero, or (ATTACH, PREFAULT)
  *              the owner's memory is of a kind that can't be shown
+ *  ETIMEDOUT   (GET, ATTACH, PREFAULT) another partition does not answer
  *  2004        XPMEM_ERRNO_NOPROC: the descriptor is another process's
  */
 #ifndef XPMEM_IOCTL_H
@@ -69,7 +72,7 @@ enum {
 
 /* out_features of QUERY */
 #define XPMEM_FEATURE_PREFAULT		(1ULL << 0)
-#define XPMEM_FEATURE_REMOTE		(1ULL << 1)	/* SHARE, /dev/xpmem-ctl */
+#define XPMEM_FEATURE_REMOTE		(1ULL << 1)	/* SHARE, segments of other partitions */
 
 /**
  * struct xpmem_ioc_query - what the module is and can do
@@ -204,20 +207,20 @@ struct xpmem_ioc_prefault {
 };
 #define XPMEM_IOC_PREFAULT _IO(XPMEM_IOC_TYPE, XPMEM_IOC_NR_PREFAULT)
 
-/* flags of SHARE */
-#define XPMEM_SHARE_READ	(1U << 0) /* other partitions may read it */
-#define XPMEM_SHARE_WRITE	(1U << 1) /* and write it; implies READ */
-#define XPMEM_SHARE_LAST_COPY	(1U << 2) /* what is lost is what was last at home */
+/* flags of SHARE, at least one of the first two */
+#define XPMEM_SHARE_READ	(1U << 0) /* others may read it */
+#define XPMEM_SHARE_WRITE	(1U << 1) /* and write it */
+#define XPMEM_SHARE_LAST_COPY	(1U << 2) /* what a lost partition had is what home had last */
 
 /**
- * struct xpmem_ioc_share - let other partitions have a segment of the process
+ * struct xpmem_ioc_share - let other partitions have one of the caller's segments
  * @size: sizeof(struct xpmem_ioc_share)
  * @flags: XPMEM_SHARE_*
- * @segid: the segment.  ENOENT: there is none; EACCES: another process's;
- *	ENOTCONN: it was made when this partition had no daemon
+ * @segid: the segment
  *
- * The calling thread becomes the segment's helper, instead of an earlier one: what
- * it does to the segment's pages is not told to the partitions that have them.
+ * The calling thread is the segment's helper from now on: what it does to the
+ * segment's pages is done for other partitions, and not told to them.  A further
+ * call replaces helper and flags.  For libxpmem, which does what else is due.
  */
 struct xpmem_ioc_share {
 	__u32 size;
