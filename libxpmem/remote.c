@@ -40,8 +40,9 @@
 #define MODE_BITS 0777
 
 /* The C library may need more, for the thread's variables of all libraries. */
-#define STACK_MIN (128UL << 10)
-#define STACK_MAX (32UL << 20)
+#define STACK_MIN	(128UL << 10)
+#define STACK_MAX	(32UL << 20)
+#define STACK_TOO_SMALL 1
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct remote *_Atomic remotes;
@@ -140,13 +141,19 @@ static void arena_free(struct remote *remote)
 	munmap(remote, remote->size);
 }
 
-/* The threads begin with all signals blocked, those of the caller. */
+/*
+ * The threads begin with all signals blocked, as the caller has them.  Returns 0, -errno
+ * or STACK_TOO_SMALL.
+ */
 static int start(struct remote *remote)
 {
 	int rc;
 
 	rc = remote_start_thread(&remote->helper, helper_stack(remote),
 				 remote->stack_size, helper_main, remote);
+	/* what pthread_create says to a stack that is too small */
+	if (rc == -EINVAL)
+		return STACK_TOO_SMALL;
 	if (rc < 0)
 		return rc;
 	word_wait(&remote->started, 0, -1);
@@ -317,7 +324,7 @@ again:
 		goto err_arena;
 	}
 	rc = start(remote);
-	if (rc < 0)
+	if (rc)
 		goto err_own;
 	remote->next = remotes;
 	remotes = remote;
@@ -327,12 +334,12 @@ err_own:
 	own_remove(remote->own);
 err_arena:
 	arena_free(remote);
-	/* what pthread_create says to a stack that is too small */
-	if (rc == -EINVAL && stack < STACK_MAX) {
-		stack *= 4;
+	if (rc != STACK_TOO_SMALL)
+		return rc;
+	stack *= 4;
+	if (stack <= STACK_MAX)
 		goto again;
-	}
-	return rc;
+	return -ENOMEM;
 }
 
 int remote_make(void *vaddr, size_t size, int permit_type, void *permit_value,

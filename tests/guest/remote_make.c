@@ -542,7 +542,7 @@ static void hugetlb(void)
 	check(ask_for(XPMEM_OWNER_GIVE_UP, map, HUGE) == 0);
 	check(ask_for(XPMEM_OWNER_LOST, map, HUGE) == 0);
 	check(try_read(map, NULL) == SIGBUS);
-	check(memory_differs(map + HUGE, 0, HUGE, 6) == HUGE);
+	check(memory_differs(map, HUGE, 2 * HUGE, 6) == 2 * HUGE);
 	check(xpmem_remove(board->segid[0]) == 0);
 	check(munmap(map, 2 * HUGE) == 0);
 }

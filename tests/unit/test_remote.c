@@ -753,6 +753,20 @@ START_TEST(application_closes_all)
 }
 END_TEST
 
+/* Nor does the library hold what the application closes. */
+START_TEST(files_are_not_held)
+{
+	int ends[2];
+	char byte;
+
+	ck_assert_int_eq(pipe2(ends, O_NONBLOCK), 0);
+	make(map(PAGE), PAGE);
+	close(ends[1]);
+	ck_assert_int_eq(read(ends[0], &byte, 1), 0);
+	close(ends[0]);
+}
+END_TEST
+
 static void *make_and_remove_often(void *unused)
 {
 	for (int i = 0; i < 10; i++) {
@@ -835,6 +849,7 @@ int main(void)
 	add(suite, "fork_without_daemon", fork_without_daemon);
 	add(suite, "bare_clone", bare_clone);
 	add(suite, "application_closes_all", application_closes_all);
+	add(suite, "files_are_not_held", files_are_not_held);
 	add(suite, "many_threads", many_threads);
 	return run_suite(suite);
 }
