@@ -1,0 +1,636 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A question of the module (GET or ATTACH) that another daemon has to answer is an
+ * errand:
+ *
+ *	WAITING --session--> CHALLENGED --nonce--> PROVING --credential--> SENT --> over
+ *	    \________________________(users "trust", ATTACH)________________/^
+ *
+ * A session that ends takes it back to WAITING, where it does not stay long: a program
+ * that waits for a partition that is not there should hear so.  Its own time-out is
+ * the module's, and the answer of an errand that comes too late is nobody's.
+ *
+ * Permits live with the home's daemon.  When that began anew, segments are opened again
+ * (errands with no question) for who opened them first, and only then the core is told
+ * of the session: what it would ask before is refused.
+ */
+#include "importer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "channel.h"
+#include "config.h"
+#include "daemon.h"
+#include "identity.h"
+#include "log.h"
+#include "peers.h"
+#include "trace.h"
+
+#define SESSION_WAIT_NS	1000000000ULL
+#define REOPEN_WAIT_NS	2000000000ULL
+#define PAGES_UNKNOWN	(1ULL << 40)	/* of a segment an earlier daemon opened */
+
+enum stage {
+	WAITING,
+	CHALLENGED,
+	PROVING,
+	SENT,
+};
+
+struct errand {
+	struct errand *next;
+	uint64_t number;	/* never used twice: the other daemon repeats it */
+	uint64_t question;	/* the module's; 0: opening again */
+	bool attach;
+	enum stage stage;
+	uint32_t home;
+	int64_t segid;
+	bool write;
+	uint32_t uid, gid;
+	uint64_t first, count;	/* ATTACH */
+	uint64_t session_until;	/* WAITING no longer than this */
+	uint64_t until;
+};
+
+/* A remote segment: what the module keeps of it is there, too. */
+struct import {
+	struct import *next;
+	int64_t segid;
+	uint32_t home;
+	uint64_t pages;
+	uint32_t uid, gid;	/* of who opened it first */
+	bool known_user, write;
+	uint64_t incarnation;	/* of the home's daemon that gave the permit; 0: not known */
+};
+
+struct home_state {
+	struct home_state *next;
+	uint32_t home;
+	bool up, connected;	/* the core knows of it */
+	struct xpmd_hello hello;
+	uint64_t connect_at;
+};
+
+struct xpmd_importer {
+	struct xpmd *d;
+	struct errand *errands;
+	struct import *imports;
+	struct home_state *homes;
+	uint64_t next_number;
+};
+
+static uint32_t home_of(int64_t segid)
+{
+	return (uint32_t)(segid >> XPMEM_PARTITION_SHIFT);
+}
+
+static struct import *find_import(const struct xpmd_importer *importer, int64_t segid)
+{
+	struct import *import = importer->imports;
+
+	while (import && import->segid != segid)
+		import = import->next;
+	return import;
+}
+
+static struct home_state *find_home(struct xpmd_importer *importer, uint32_t home)
+{
+	struct home_state *state = importer->homes;
+
+	while (state && state->home != home)
+		state = state->next;
+	if (state)
+		return state;
+	state = calloc(1, sizeof(*state));
+	if (!state)
+		xpmd_out_of_memory();
+	state->home = home;
+	state->next = importer->homes;
+	importer->homes = state;
+	return state;
+}
+
+/* ---- Operations of the core */
+
+static void op_send(void *ctx, uint32_t home, const struct xpmd_msg *msg)
+{
+	struct xpmd_importer *importer = ctx;
+
+	(void)xpmd_transport_send(importer->d->transport, home,
+				  xpmd_msg_is_bulk(msg) ? XPMD_BULK : XPMD_URGENT, msg);
+}
+
+static int op_install(void *ctx, uint64_t fault, int64_t segid, uint64_t first, uint32_t count,
+		      enum xpmd_state state, const void *data)
+{
+	struct xpmd_importer *importer = ctx;
+
+	return xpmd_channel_install(importer->d->channel, fault, segid, first, count, state, data);
+}
+
+static int op_take(void *ctx, int64_t segid, uint64_t first, uint32_t count, enum xpmd_state state,
+		   uint64_t *exclusive_ret, uint64_t *present_ret, void *data)
+{
+	struct xpmd_importer *importer = ctx;
+
+	return xpmd_channel_take(importer->d->channel, segid, first, count, state, exclusive_ret,
+				 present_ret, data);
+}
+
+static void op_fail(void *ctx, uint64_t fault, uint32_t error)
+{
+	struct xpmd_importer *importer = ctx;
+
+	xpmd_channel_complete(importer->d->channel, fault, error, 0);
+}
+
+static void op_lease(void *ctx, uint32_t home, uint64_t until)
+{
+	struct xpmd_importer *importer = ctx;
+
+	xpmd_channel_lease(importer->d->channel, home, until);
+}
+
+static void op_forget(void *ctx, int64_t segid)
+{
+	struct xpmd_importer *importer = ctx;
+
+	xpmd_channel_forget(importer->d->channel, segid);
+	for (struct import **at = &importer->imports; *at; at = &(*at)->next) {
+		struct import *import = *at;
+
+		if (import->segid != segid)
+			continue;
+		*at = import->next;
+		free(import);
+		return;
+	}
+}
+
+static void op_trace(void *ctx, int64_t segid, uint64_t page, const char *event, uint32_t home)
+{
+	struct xpmd_importer *importer = ctx;
+
+	xpmd_trace_event(importer->d->trace, "replica", segid, page, event, home);
+}
+
+const struct xpmd_replica_ops xpmd_importer_replica_ops = {
+	.send = op_send,
+	.install = op_install,
+	.take = op_take,
+	.fail = op_fail,
+	.lease = op_lease,
+	.forget = op_forget,
+	.trace = op_trace,
+};
+
+/* ---- Errands */
+
+static void end_errand(struct xpmd_importer *importer, struct errand *errand)
+{
+	struct errand **at = &importer->errands;
+
+	while (*at != errand)
+		at = &(*at)->next;
+	*at = errand->next;
+	free(errand);
+}
+
+static bool is_reopening(const struct xpmd_importer *importer, uint32_t home)
+{
+	for (const struct errand *e = importer->errands; e; e = e->next)
+		if (e->home == home && !e->attach && !e->question)
+			return true;
+	return false;
+}
+
+/* The core hears of the session when the segments are open again, or it takes too long. */
+static void connect_core(struct xpmd_importer *importer, uint32_t home, uint64_t now)
+{
+	struct home_state *state = find_home(importer, home);
+
+	if (!state->up || state->connected ||
+	    (is_reopening(importer, home) && now < state->connect_at))
+		return;
+	state->connected = true;
+	xpmd_replica_connect(importer->d->replica, now, home, state->hello.incarnation, 0,
+			     state->hello.lease_ns);
+}
+
+static void fail_errand(struct xpmd_importer *importer, struct errand *errand, uint32_t error)
+{
+	uint32_t home = errand->home;
+	int64_t segid = errand->segid;
+	bool again = !errand->attach && !errand->question;
+
+	if (again)
+		xpmd_log_of(LOG_WARNING, home, segid,
+			    "partition %u does not open segment %llx again: %s", home,
+			    (unsigned long long)segid, strerror((int)error));
+	else
+		xpmd_channel_complete(importer->d->channel, errand->question, error, 0);
+	end_errand(importer, errand);
+	if (again)
+		connect_core(importer, home, xpmd_now());
+}
+
+static void send_open(struct xpmd_importer *importer, struct errand *errand,
+		      const char *credential)
+{
+	struct xpmd_open open = {
+		.id = errand->number, .segid = errand->segid, .write = errand->write,
+		.credential = credential, .uid = errand->uid, .gid = errand->gid,
+	};
+
+	errand->stage = SENT;
+	if (xpmd_transport_open(importer->d->transport, errand->home, &open) < 0)
+		errand->stage = WAITING;
+}
+
+static void send_errand(struct xpmd_importer *importer, struct errand *errand)
+{
+	struct xpmd_transport *transport = importer->d->transport;
+	const struct xpmd_partition *partition = xpmd_peers_find(importer->d, errand->home);
+
+	if (errand->attach) {
+		struct xpmd_attach attach = {
+			.id = errand->number, .segid = errand->segid,
+			.first = errand->first, .count = errand->count,
+		};
+
+		errand->stage = SENT;
+		if (xpmd_transport_attach(transport, errand->home, &attach) < 0)
+			errand->stage = WAITING;
+	} else if (partition->users == XPMD_USERS_TRUST) {
+		send_open(importer, errand, "");
+	} else {
+		errand->stage = CHALLENGED;
+		if (xpmd_transport_ask_challenge(transport, errand->home, errand->number) < 0)
+			errand->stage = WAITING;
+	}
+}
+
+static struct errand *add_errand(struct xpmd_importer *importer, int64_t segid, uint64_t question)
+{
+	struct errand *errand = calloc(1, sizeof(*errand));
+	uint64_t now = xpmd_now();
+
+	if (!errand)
+		xpmd_out_of_memory();
+	errand->number = ++importer->next_number;
+	errand->question = question;
+	errand->segid = segid;
+	errand->home = home_of(segid);
+	errand->until = now + importer->d->config->fault_ms * 1000000ULL;
+	errand->session_until = now + SESSION_WAIT_NS;
+	errand->next = importer->errands;
+	importer->errands = errand;
+	return errand;
+}
+
+static void start_errand(struct xpmd_importer *importer, struct errand *errand)
+{
+	if (!xpmd_peers_find(importer->d, errand->home))
+		fail_errand(importer, errand, ENOENT);
+	else if (xpmd_transport_is_up(importer->d->transport, errand->home))
+		send_errand(importer, errand);
+}
+
+static struct errand *find_errand(struct xpmd_importer *importer, uint32_t home, uint64_t number,
+				  enum stage stage, bool attach)
+{
+	for (struct errand *e = importer->errands; e; e = e->next)
+		if (e->number == number && e->home == home && e->stage == stage &&
+		    e->attach == attach)
+			return e;
+	return NULL;
+}
+
+/* ---- What the home's daemon answers */
+
+static void proved(void *ctx, uint64_t number, uint32_t home, uint32_t error,
+		   const char *credential)
+{
+	struct xpmd_importer *importer = ctx;
+	struct errand *errand = find_errand(importer, home, number, PROVING, false);
+
+	if (!errand)
+		return;		/* the session ended meanwhile, and the nonce with it */
+	if (error) {
+		xpmd_log_of(LOG_ERR, home, errand->segid, "no credential for user %u: %s",
+			    errand->uid, strerror((int)error));
+		fail_errand(importer, errand, error);
+	} else {
+		send_open(importer, errand, credential);
+	}
+}
+
+void xpmd_importer_challenged(struct xpmd_importer *importer, uint32_t home, uint64_t id,
+			      const uint8_t nonce[32])
+{
+	struct errand *errand = find_errand(importer, home, id, CHALLENGED, false);
+	struct xpmd_proof proof;
+
+	if (!errand)
+		return;
+	proof = (struct xpmd_proof){
+		.number = errand->number, .partition = home, .segid = errand->segid,
+		.write = errand->write, .uid = errand->uid, .gid = errand->gid,
+	};
+	memcpy(proof.nonce, nonce, sizeof(proof.nonce));
+	errand->stage = PROVING;
+	xpmd_identity_prove(importer->d, &proof, proved, importer);
+}
+
+static int add_import(struct xpmd_importer *importer, const struct errand *errand, uint64_t pages,
+		      struct import **ret)
+{
+	struct import *import = calloc(1, sizeof(*import));
+	int rc;
+
+	if (!import)
+		return -ENOMEM;
+	rc = xpmd_replica_add_segment(importer->d->replica, errand->home, errand->segid, pages);
+	if (rc < 0 && rc != -EEXIST) {
+		free(import);
+		return rc;
+	}
+	import->segid = errand->segid;
+	import->home = errand->home;
+	import->next = importer->imports;
+	importer->imports = import;
+	*ret = import;
+	return 0;
+}
+
+/* No process here has a permit, and none is being asked for. */
+static void close_import(struct xpmd_importer *importer, int64_t segid)
+{
+	for (const struct errand *e = importer->errands; e; e = e->next)
+		if (e->segid == segid && !e->attach && e->question)
+			return;	/* its answer comes after a close would */
+	xpmd_transport_close_segment(importer->d->transport, home_of(segid), segid);
+	xpmd_replica_remove_segment(importer->d->replica, xpmd_now(), segid);
+	op_forget(importer, segid);
+}
+
+void xpmd_importer_opened(struct xpmd_importer *importer, uint32_t home,
+			  const struct xpmd_opened *opened)
+{
+	struct errand *errand = find_errand(importer, home, opened->id, SENT, false);
+	struct import *import;
+	uint64_t question;
+	bool first;
+	int rc = 0;
+
+	if (!errand || errand->segid != opened->segid)
+		return;
+	if (opened->error || !opened->pages || opened->pages > UINT64_MAX / XPMD_PAGE) {
+		fail_errand(importer, errand, opened->error ? opened->error : EPROTO);
+		return;
+	}
+	import = find_import(importer, opened->segid);
+	first = !import;
+	if (first)
+		rc = add_import(importer, errand, opened->pages, &import);
+	if (rc < 0) {
+		fail_errand(importer, errand, (uint32_t)-rc);
+		return;
+	}
+	if (!import->known_user || errand->write > import->write) {
+		import->uid = errand->uid;
+		import->gid = errand->gid;
+		import->known_user = true;
+	}
+	import->write |= errand->write;
+	import->pages = opened->pages;
+	import->incarnation = find_home(importer, home)->hello.incarnation;
+	question = errand->question;
+	end_errand(importer, errand);
+	if (!question)
+		connect_core(importer, home, xpmd_now());
+	else if (xpmd_channel_complete(importer->d->channel, question, 0,
+				       opened->pages * XPMD_PAGE) == -ENOENT && first)
+		close_import(importer, opened->segid);	/* who asked has gone */
+}
+
+void xpmd_importer_attached(struct xpmd_importer *importer, uint32_t home,
+			    const struct xpmd_attached *attached)
+{
+	struct errand *errand = find_errand(importer, home, attached->id, SENT, true);
+
+	if (!errand)
+		return;
+	xpmd_channel_complete(importer->d->channel, errand->question, attached->error, 0);
+	end_errand(importer, errand);
+}
+
+void xpmd_importer_up(struct xpmd_importer *importer, uint32_t home,
+		      const struct xpmd_hello *hello)
+{
+	struct home_state *state = find_home(importer, home);
+	uint64_t now = xpmd_now();
+
+	state->up = true;
+	state->connected = false;
+	state->hello = *hello;
+	state->connect_at = now + REOPEN_WAIT_NS;
+	for (struct import *import = importer->imports; import; import = import->next) {
+		struct errand *errand;
+
+		if (import->home != home || import->incarnation == hello->incarnation ||
+		    !import->known_user)
+			continue;
+		errand = add_errand(importer, import->segid, 0);
+		errand->write = import->write;
+		errand->uid = import->uid;
+		errand->gid = import->gid;
+	}
+	for (struct errand *e = importer->errands; e; e = e->next)
+		if (e->home == home && e->stage == WAITING)
+			send_errand(importer, e);
+	connect_core(importer, home, now);
+}
+
+void xpmd_importer_down(struct xpmd_importer *importer, uint32_t home)
+{
+	struct home_state *state = find_home(importer, home);
+	uint64_t now = xpmd_now();
+
+	for (struct errand **at = &importer->errands; *at; ) {
+		struct errand *errand = *at;
+
+		if (errand->home == home && !errand->attach && !errand->question) {
+			*at = errand->next;	/* the next session makes it anew */
+			free(errand);
+			continue;
+		}
+		if (errand->home == home) {
+			errand->stage = WAITING;
+			errand->session_until = now + SESSION_WAIT_NS;
+		}
+		at = &errand->next;
+	}
+	if (state->connected)
+		xpmd_replica_disconnect(importer->d->replica, now, home);
+	state->up = false;
+	state->connected = false;
+}
+
+/* ---- Records of the module */
+
+static void release(struct xpmd_importer *importer, int64_t segid)
+{
+	if (find_import(importer, segid))
+		close_import(importer, segid);
+	else
+		xpmd_channel_forget(importer->d->channel, segid);
+}
+
+void xpmd_importer_record(struct xpmd_importer *importer, const struct xpmem_ctl_record *record)
+{
+	struct xpmd *d = importer->d;
+	struct errand *errand;
+
+	switch (record->type) {
+	case XPMEM_CTL_GET:
+	case XPMEM_CTL_ATTACH:
+		errand = add_errand(importer, record->segid, record->id);
+		errand->attach = record->type == XPMEM_CTL_ATTACH;
+		errand->write = record->flags & XPMEM_CTL_WRITE;
+		errand->uid = record->uid;
+		errand->gid = record->gid;
+		errand->first = record->first;
+		errand->count = record->count;
+		start_errand(importer, errand);
+		return;
+	case XPMEM_CTL_FAULT:
+		xpmd_replica_fault(d->replica, xpmd_now(), record->id, record->segid,
+				   record->first,
+				   record->count > XPMD_MAX_PAGES ? XPMD_MAX_PAGES
+								  : (uint32_t)record->count,
+				   record->flags & XPMEM_CTL_WRITE);
+		return;
+	case XPMEM_CTL_DROP:
+		xpmd_replica_drop(d->replica, xpmd_now(), record->segid, record->first,
+				  record->count);
+		return;
+	case XPMEM_CTL_RELEASE:
+		release(importer, record->segid);
+		return;
+	}
+}
+
+/* ---- Begin, time and end */
+
+static void found(void *ctx, const struct xpmem_ctl_range *range)
+{
+	struct xpmd_importer *importer = ctx;
+	struct errand as_if = { .segid = range->segid, .home = home_of(range->segid) };
+	struct import *import = find_import(importer, range->segid);
+
+	if (!xpmd_peers_find(importer->d, as_if.home)) {
+		xpmd_channel_forget(importer->d->channel, range->segid);
+		return;
+	}
+	if (!import && add_import(importer, &as_if, PAGES_UNKNOWN, &import) < 0)
+		xpmd_out_of_memory();
+	if (range->count)
+		xpmd_replica_found(importer->d->replica, range->segid, range->first, range->count,
+				   range->state == XPMEM_PAGE_EXCLUSIVE ? XPMD_EXCLUSIVE
+									: XPMD_SHARED);
+}
+
+int xpmd_importer_new(struct xpmd_importer **ret, struct xpmd *d)
+{
+	struct xpmd_importer *importer = calloc(1, sizeof(*importer));
+
+	if (!importer)
+		return -ENOMEM;
+	importer->d = d;
+	*ret = importer;
+	return 0;
+}
+
+int xpmd_importer_start(struct xpmd_importer *importer)
+{
+	int rc = xpmd_channel_list(importer->d->channel, false, found, importer);
+
+	if (rc < 0)
+		xpmd_log(LOG_ERR, "the module does not tell what replicas it has: %s",
+			 strerror(-rc));
+	return rc;
+}
+
+uint64_t xpmd_importer_tick(struct xpmd_importer *importer, uint64_t now)
+{
+	uint64_t next = UINT64_MAX;
+	struct errand *errand = importer->errands;
+
+	while (errand) {
+		uint64_t until = errand->until;
+
+		if (errand->stage == WAITING && errand->session_until < until)
+			until = errand->session_until;
+		if (until > now) {
+			if (until < next)
+				next = until;
+			errand = errand->next;
+			continue;
+		}
+		fail_errand(importer, errand,
+			    errand->stage == WAITING ? EHOSTUNREACH : ETIMEDOUT);
+		errand = importer->errands;
+	}
+	for (struct home_state *state = importer->homes; state; state = state->next) {
+		connect_core(importer, state->home, now);
+		if (state->up && !state->connected && state->connect_at < next)
+			next = state->connect_at;
+	}
+	return next;
+}
+
+void xpmd_importer_drop_all(struct xpmd_importer *importer)
+{
+	for (struct import *import = importer->imports; import; import = import->next)
+		xpmd_replica_drop(importer->d->replica, xpmd_now(), import->segid, 0,
+				  import->pages ? import->pages : PAGES_UNKNOWN);
+}
+
+void xpmd_importer_each(const struct xpmd_importer *importer,
+			void (*one)(void *ctx, const struct xpmd_import_info *info), void *ctx)
+{
+	for (const struct import *import = importer->imports; import; import = import->next) {
+		struct xpmd_import_info info = {
+			.segid = import->segid, .home = import->home, .pages = import->pages,
+			.uid = import->uid, .write = import->write,
+		};
+
+		one(ctx, &info);
+	}
+}
+
+void xpmd_importer_free(struct xpmd_importer *importer)
+{
+	struct errand *errand;
+	struct import *import;
+	struct home_state *state;
+
+	if (!importer)
+		return;
+	while ((errand = importer->errands)) {
+		importer->errands = errand->next;
+		free(errand);
+	}
+	while ((import = importer->imports)) {
+		importer->imports = import->next;
+		free(import);
+	}
+	while ((state = importer->homes)) {
+		importer->homes = state->next;
+		free(state);
+	}
+	free(importer);
+}

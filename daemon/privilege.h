@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the process may do, and what may be done to it. */
+#ifndef XPMD_PRIVILEGE_H
+#define XPMD_PRIVILEGE_H
+
+/*
+ * The kernel must be able to go on without waiting for the daemon's memory, as it may
+ * be waiting for the daemon: nothing of it is paged out, its allocations write nothing
+ * back, and it is not what is killed when memory is short.  What is refused is logged.
+ */
+void xpmd_privilege_pin(void);
+
+/*
+ * Gives up all capabilities but those to become the user for whom a credential is
+ * made.  0 or -errno
+ */
+int xpmd_privilege_drop(void);
+
+#endif /* XPMD_PRIVILEGE_H */

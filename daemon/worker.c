@@ -1,0 +1,600 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A fetch, step by step.  MARK comes first: whatever the owner does to the page from
+ * then on is recalled, and a fetch of a page that was recalled is thrown away by the
+ * core.  Then the page is populated (before Linux 6.4 a page that was never there
+ * can't be write-protected), protected, and copied once more without populating: if it
+ * is still there, what was copied can't change without a trap.
+ *
+ * A range that lies in two of the owner's mappings is refused whole by older kernels:
+ * it is done again by single pages, or ends short.
+ */
+#include "worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "channel.h"
+#include "traps.h"
+#include "uffd.h"
+
+#define FETCH_TRIES	16
+#define HUGE_BYTES	(2u << 20)
+#define STACK_BYTES	(256u << 10)
+
+struct queue {
+	struct xpmd_jobs jobs;
+	pthread_cond_t more;
+};
+
+struct xpmd_worker {
+	pthread_mutex_t lock;
+	struct queue work, resolve;
+	struct xpmd_uffd *uffd;
+	bool stop;
+	unsigned int refs;		/* the loop and the threads */
+	struct xpmd_channel *channel;
+	struct xpmd_traps *traps;
+	struct xpmd_results *results;
+	int64_t segid;
+	uint64_t start, pages;
+	_Atomic(uint64_t) page_size;
+};
+
+static atomic_uint nr_threads;
+
+static uint64_t bytes(uint64_t pages)
+{
+	return pages * XPMD_PAGE;
+}
+
+/* ---- Pages of hugetlb: protected, released and put back as wholes */
+
+struct span {
+	uint64_t address, length;	/* bytes */
+	uint64_t first, count;		/* pages of the segment in it */
+};
+
+/* [address, + count pages), widened to the owner's pages */
+static struct span widen(const struct xpmd_worker *worker, uint64_t address, uint64_t count)
+{
+	uint64_t size = atomic_load(&worker->page_size);
+	struct span span;
+	uint64_t end = (address + bytes(count) + size - 1) & ~(size - 1);
+
+	span.address = address & ~(size - 1);
+	span.length = end - span.address;
+	span.first = span.address <= worker->start ? 0
+						   : (span.address - worker->start) / XPMD_PAGE;
+	span.count = (end - worker->start) / XPMD_PAGE;
+	if (span.count > worker->pages)
+		span.count = worker->pages;
+	span.count -= span.first;
+	return span;
+}
+
+static bool all_are(const struct xpmd_worker *worker, const struct span *span, enum xpmd_trap trap)
+{
+	for (uint64_t i = 0; i < span->count; i++)
+		if (xpmd_traps_get(worker->traps, span->first + i) != trap)
+			return false;
+	return true;
+}
+
+static int protect(struct xpmd_worker *worker, struct xpmd_uffd *uffd, uint64_t address,
+		   uint64_t count)
+{
+	struct span span = widen(worker, address, count);
+	int rc = xpmd_uffd_protect(uffd, span.address, span.length, true);
+
+	if (rc != -EINVAL || atomic_load(&worker->page_size) != XPMD_PAGE)
+		return rc;
+	/* Not aligned to the owner's pages: there is one other size that is common. */
+	atomic_store(&worker->page_size, HUGE_BYTES);
+	span = widen(worker, address, count);
+	rc = xpmd_uffd_protect(uffd, span.address, span.length, true);
+	if (rc == -EINVAL)
+		atomic_store(&worker->page_size, XPMD_PAGE);
+	return rc;
+}
+
+/* Pages are NONE already.  One of hugetlb stays protected while a part of it is not. */
+static void unprotect(struct xpmd_worker *worker, struct xpmd_uffd *uffd, uint64_t address,
+		      uint64_t count)
+{
+	uint64_t size = atomic_load(&worker->page_size);
+
+	if (size == XPMD_PAGE) {
+		if (xpmd_uffd_protect(uffd, address, bytes(count), false) == -ENOENT && count > 1)
+			for (uint64_t i = 0; i < count; i++)
+				xpmd_uffd_protect(uffd, address + bytes(i), XPMD_PAGE, false);
+		xpmd_uffd_wake(uffd, address, bytes(count));
+		return;
+	}
+	for (uint64_t at = address & ~(size - 1); at < address + bytes(count); at += size) {
+		struct span span = widen(worker, at, size / XPMD_PAGE);
+
+		if (!all_are(worker, &span, XPMD_TRAP_NONE))
+			continue;
+		xpmd_uffd_protect(uffd, at, size, false);
+		xpmd_uffd_wake(uffd, at, size);
+	}
+}
+
+/* ---- The worker's jobs */
+
+static int begin_fetch(struct xpmd_worker *worker, struct xpmd_job *job)
+{
+	int rc = 0;
+
+	xpmd_traps_lock(worker->traps);
+	for (uint32_t i = 0; i < job->count; i++) {
+		if (!job->again)
+			job->before[i] = (uint8_t)xpmd_traps_get(worker->traps, job->first + i);
+		if (job->before[i] != XPMD_TRAP_SHARED && rc == 0)
+			rc = xpmd_traps_set(worker->traps, job->first + i, 1, XPMD_TRAP_FETCHING);
+	}
+	xpmd_traps_unlock(worker->traps);
+	job->again = true;
+	return rc;
+}
+
+/*
+ * Pages from @from on are as they were before.  One that was AWAY had been recalled
+ * since: it is the owner's again.
+ */
+static void undo_fetch(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpmd_job *job,
+		       uint32_t from)
+{
+	for (uint32_t i = from; i < job->count; i++) {
+		uint64_t page = job->first + i;
+
+		if (job->before[i] == XPMD_TRAP_SHARED) {
+			xpmd_channel_mark(worker->channel, job->segid, page, 1, XPMEM_MARK_REMOTE);
+			xpmd_traps_lock(worker->traps);
+			xpmd_traps_set(worker->traps, page, 1, XPMD_TRAP_SHARED);
+			xpmd_traps_unlock(worker->traps);
+			continue;
+		}
+		xpmd_traps_lock(worker->traps);
+		xpmd_traps_set(worker->traps, page, 1, XPMD_TRAP_NONE);
+		xpmd_traps_unlock(worker->traps);
+		xpmd_channel_mark(worker->channel, job->segid, page, 1, XPMEM_MARK_CLEAR);
+		unprotect(worker, uffd, job->address + bytes(i), 1);
+	}
+}
+
+/* Pages that are trapped already and still there need but one copy. */
+static bool fetch_again(struct xpmd_worker *worker, struct xpmd_job *job)
+{
+	uint64_t done;
+
+	for (uint32_t i = 0; i < job->count; i++)
+		if (job->before[i] != XPMD_TRAP_SHARED)
+			return false;
+	xpmd_channel_copy(worker->channel, job->segid, job->first, job->count, 0, job->data, &done);
+	job->done = (uint32_t)done;
+	return done > 0;
+}
+
+/* Pages that are trapped and copied, 0 with job->error set, or with it 0: ask the helper */
+static uint64_t trap_and_copy(struct xpmd_worker *worker, struct xpmd_uffd *uffd,
+			      struct xpmd_job *job)
+{
+	uint64_t populated, done = 0;
+	int rc;
+
+	job->error = 0;
+	for (unsigned int tries = 0; tries < FETCH_TRIES; tries++) {
+		rc = xpmd_channel_copy(worker->channel, job->segid, job->first, job->count,
+				       XPMEM_COPY_POPULATE, job->data, &populated);
+		if (!populated && rc == -EAGAIN)
+			continue;
+		if (!populated) {
+			job->error = rc ? (uint32_t)-rc : EIO;
+			return 0;
+		}
+		rc = protect(worker, uffd, job->address, populated);
+		if (rc == -ENOENT && populated > 1) {
+			populated = 1;
+			rc = protect(worker, uffd, job->address, 1);
+		}
+		if (rc == -ENOENT && !job->helped)
+			return 0;
+		if (rc < 0) {
+			job->error = rc == -ENOENT ? EOPNOTSUPP : (uint32_t)-rc;
+			return 0;
+		}
+		rc = xpmd_channel_copy(worker->channel, job->segid, job->first, populated, 0,
+				       job->data, &done);
+		if (done)
+			return done;
+		if (rc != -EAGAIN) {
+			job->error = rc ? (uint32_t)-rc : EIO;
+			return 0;
+		}
+	}
+	job->error = EAGAIN;
+	return 0;
+}
+
+static void fetch(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpmd_job *job)
+{
+	uint64_t done;
+	int rc;
+
+	job->done = 0;
+	if (job->undo) {
+		undo_fetch(worker, uffd, job, 0);
+		return;
+	}
+	rc = begin_fetch(worker, job);
+	if (rc == 0 && job->state == XPMD_SHARED && fetch_again(worker, job))
+		return;
+	if (rc == 0)
+		rc = xpmd_channel_mark(worker->channel, job->segid, job->first, job->count,
+				       XPMEM_MARK_REMOTE);
+	if (rc < 0) {
+		job->error = (uint32_t)-rc;
+		undo_fetch(worker, uffd, job, 0);
+		return;
+	}
+	done = trap_and_copy(worker, uffd, job);
+	if (!done && !job->error) {
+		job->then = XPMD_NEXT_TRAP;
+		return;
+	}
+	if (done && job->state == XPMD_EXCLUSIVE && atomic_load(&worker->page_size) != XPMD_PAGE) {
+		/* What shares a huge page with it can't be given up. */
+		job->error = EOPNOTSUPP;
+		done = 0;
+	}
+	if (done && job->state == XPMD_EXCLUSIVE) {
+		rc = xpmd_channel_mark(worker->channel, job->segid, job->first, done,
+				       XPMEM_MARK_AWAY);
+		if (rc < 0) {
+			job->error = (uint32_t)-rc;
+			done = 0;
+		}
+	}
+	job->done = (uint32_t)done;
+	undo_fetch(worker, uffd, job, job->done);
+	if (!done)
+		return;
+	xpmd_traps_lock(worker->traps);
+	xpmd_traps_set(worker->traps, job->first, done,
+		       job->state == XPMD_EXCLUSIVE ? XPMD_TRAP_AWAY : XPMD_TRAP_SHARED);
+	xpmd_traps_unlock(worker->traps);
+	if (job->state == XPMD_EXCLUSIVE)
+		job->then = XPMD_NEXT_GIVE_UP;
+}
+
+/*
+ * Puts live pages back and clears their bits.  ENOENT: nothing is mapped there, or
+ * nothing that traps, any more; such pages stay live, and the loop knows whether they
+ * moved.
+ */
+static void store(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpmd_job *job)
+{
+	bool share = job->state == XPMD_SHARED && !job->moved;
+	uint64_t done;
+	int rc;
+
+	job->error = 0;
+	for (uint32_t i = 0; i < job->count; i++) {
+		if (!xpmd_job_is_live(job, i))
+			continue;
+		rc = xpmd_uffd_copy(uffd, job->address + bytes(i),
+				    (char *)job->data + bytes(i), XPMD_PAGE, share, &done);
+		if (rc == -EEXIST) {
+			/* The owner's own page is newer than anything that comes back. */
+			rc = share ? xpmd_uffd_protect(uffd, job->address + bytes(i), XPMD_PAGE,
+						       true) : 0;
+		}
+		if (rc == 0)
+			xpmd_job_end_page(job, i);
+		else
+			job->error = (uint32_t)-rc;
+	}
+	if (!job->moved) {
+		xpmd_channel_mark(worker->channel, job->segid, job->first, job->count,
+				  share ? XPMEM_MARK_REMOTE : XPMEM_MARK_CLEAR);
+		xpmd_traps_lock(worker->traps);
+		xpmd_traps_set(worker->traps, job->first, job->count,
+			       share ? XPMD_TRAP_SHARED : XPMD_TRAP_NONE);
+		xpmd_traps_unlock(worker->traps);
+	}
+	xpmd_uffd_wake(uffd, job->address, bytes(job->count));
+}
+
+static void release(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpmd_job *job)
+{
+	xpmd_traps_lock(worker->traps);
+	xpmd_traps_set(worker->traps, job->first, job->count, XPMD_TRAP_NONE);
+	xpmd_traps_unlock(worker->traps);
+	xpmd_channel_mark(worker->channel, job->segid, job->first, job->count, XPMEM_MARK_CLEAR);
+	unprotect(worker, uffd, job->address, job->count);
+}
+
+static void lose(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpmd_job *job)
+{
+	int rc = 0;
+
+	job->error = 0;
+	for (uint32_t i = 0; i < job->count && !job->helped; i++) {
+		if (!xpmd_job_is_live(job, i))
+			continue;
+		rc = xpmd_uffd_poison(uffd, job->address + bytes(i), XPMD_PAGE);
+		if (rc == -EINVAL || rc == -ENOTTY)
+			break;
+	}
+	if (rc == -EINVAL || rc == -ENOTTY) {
+		/* Only over what is still there to be lost: else the owner has new memory. */
+		if (protect(worker, uffd, job->address, job->count) == 0) {
+			job->then = XPMD_NEXT_LOST;
+			return;
+		}
+	}
+	if (!job->moved)
+		release(worker, uffd, job);
+	xpmd_uffd_wake(uffd, job->address, bytes(job->count));
+}
+
+/* ---- The resolver's jobs, each of one page */
+
+static void zero_huge(struct xpmd_uffd *uffd, uint64_t address)
+{
+	void *zeros = mmap(NULL, HUGE_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t done;
+
+	if (zeros == MAP_FAILED)
+		return;
+	address &= ~(uint64_t)(HUGE_BYTES - 1);
+	xpmd_uffd_copy(uffd, address, zeros, HUGE_BYTES, false, &done);
+	xpmd_uffd_wake(uffd, address, HUGE_BYTES);
+	munmap(zeros, HUGE_BYTES);
+}
+
+static void resolve(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpmd_job *job)
+{
+	enum xpmd_trap trap;
+
+	job->then = XPMD_NEXT_DONE;
+	xpmd_traps_lock(worker->traps);
+	trap = job->moved ? XPMD_TRAP_NONE : xpmd_traps_get(worker->traps, job->first);
+	if (job->type == XPMD_JOB_ZERO && trap <= XPMD_TRAP_FETCHING) {
+		if (xpmd_uffd_zero(uffd, job->address, XPMD_PAGE) == -EINVAL)
+			zero_huge(uffd, job->address);
+		else
+			xpmd_uffd_wake(uffd, job->address, XPMD_PAGE);
+	} else if (job->type == XPMD_JOB_UNPROTECT && trap == XPMD_TRAP_NONE) {
+		unprotect(worker, uffd, job->address, 1);
+	} else {
+		job->then = XPMD_NEXT_FAULT;
+	}
+	xpmd_traps_unlock(worker->traps);
+}
+
+static void work(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpmd_job *job)
+{
+	job->then = XPMD_NEXT_DONE;
+	switch (job->type) {
+	case XPMD_JOB_FETCH:
+		fetch(worker, uffd, job);
+		break;
+	case XPMD_JOB_STORE:
+		store(worker, uffd, job);
+		break;
+	case XPMD_JOB_RELEASE:
+		release(worker, uffd, job);
+		break;
+	case XPMD_JOB_LOST:
+		lose(worker, uffd, job);
+		break;
+	default:
+		resolve(worker, uffd, job);
+	}
+}
+
+/* ---- Threads */
+
+/* Called with the lock, which the last one drops with the rest. */
+static void put_and_unlock(struct xpmd_worker *worker)
+{
+	bool last = --worker->refs == 0;
+
+	pthread_mutex_unlock(&worker->lock);
+	if (!last)
+		return;
+	xpmd_jobs_free(&worker->work.jobs);
+	xpmd_jobs_free(&worker->resolve.jobs);
+	xpmd_uffd_put(worker->uffd);
+	xpmd_traps_free(worker->traps);
+	pthread_cond_destroy(&worker->work.more);
+	pthread_cond_destroy(&worker->resolve.more);
+	pthread_mutex_destroy(&worker->lock);
+	free(worker);
+}
+
+static void run(struct xpmd_worker *worker, struct queue *queue,
+		void (*one)(struct xpmd_worker *, struct xpmd_uffd *, struct xpmd_job *))
+{
+	struct xpmd_uffd *uffd;
+	struct xpmd_job *job;
+
+	pthread_mutex_lock(&worker->lock);
+	while (!worker->stop) {
+		if (!worker->uffd || !queue->jobs.head) {
+			pthread_cond_wait(&queue->more, &worker->lock);
+			continue;
+		}
+		job = xpmd_jobs_take(&queue->jobs);
+		uffd = xpmd_uffd_get(worker->uffd);
+		pthread_mutex_unlock(&worker->lock);
+		one(worker, uffd, job);
+		xpmd_uffd_put(uffd);
+		xpmd_results_post(worker->results, job);
+		pthread_mutex_lock(&worker->lock);
+	}
+	put_and_unlock(worker);
+	atomic_fetch_sub(&nr_threads, 1);
+}
+
+static void *work_thread(void *argument)
+{
+	struct xpmd_worker *worker = argument;
+
+	run(worker, &worker->work, work);
+	return NULL;
+}
+
+static void *resolve_thread(void *argument)
+{
+	struct xpmd_worker *worker = argument;
+
+	run(worker, &worker->resolve, resolve);
+	return NULL;
+}
+
+/* Signals are the loop's. */
+static int start_thread(struct xpmd_worker *worker, void *(*function)(void *))
+{
+	sigset_t all, before;
+	pthread_attr_t attributes;
+	pthread_t thread;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	pthread_mutex_lock(&worker->lock);
+	rc = pthread_create(&thread, &attributes, function, worker);
+	if (rc == 0) {
+		worker->refs++;
+		atomic_fetch_add(&nr_threads, 1);
+	}
+	pthread_mutex_unlock(&worker->lock);
+	pthread_attr_destroy(&attributes);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -rc;
+}
+
+int xpmd_worker_new(struct xpmd_worker **ret, struct xpmd_channel *channel, int64_t segid,
+		    uint64_t start, uint64_t pages, struct xpmd_results *results)
+{
+	struct xpmd_worker *worker = calloc(1, sizeof(*worker));
+	int rc;
+
+	if (!worker)
+		return -ENOMEM;
+	worker->traps = xpmd_traps_new(pages);
+	if (!worker->traps) {
+		free(worker);
+		return -ENOMEM;
+	}
+	pthread_mutex_init(&worker->lock, NULL);
+	pthread_cond_init(&worker->work.more, NULL);
+	pthread_cond_init(&worker->resolve.more, NULL);
+	xpmd_jobs_init(&worker->work.jobs);
+	xpmd_jobs_init(&worker->resolve.jobs);
+	worker->refs = 1;
+	worker->channel = channel;
+	worker->results = results;
+	worker->segid = segid;
+	worker->start = start;
+	worker->pages = pages;
+	atomic_init(&worker->page_size, XPMD_PAGE);
+	rc = start_thread(worker, work_thread);
+	if (rc == 0)
+		rc = start_thread(worker, resolve_thread);
+	if (rc < 0) {
+		xpmd_worker_stop(worker);
+		return rc;
+	}
+	*ret = worker;
+	return 0;
+}
+
+static void wake_threads(struct xpmd_worker *worker)
+{
+	pthread_cond_signal(&worker->work.more);
+	pthread_cond_signal(&worker->resolve.more);
+}
+
+void xpmd_worker_stop(struct xpmd_worker *worker)
+{
+	if (!worker)
+		return;
+	pthread_mutex_lock(&worker->lock);
+	worker->stop = true;
+	wake_threads(worker);
+	put_and_unlock(worker);
+}
+
+void xpmd_worker_connect(struct xpmd_worker *worker, struct xpmd_uffd *uffd)
+{
+	struct xpmd_uffd *before;
+
+	pthread_mutex_lock(&worker->lock);
+	before = worker->uffd;
+	worker->uffd = uffd ? xpmd_uffd_get(uffd) : NULL;
+	wake_threads(worker);
+	pthread_mutex_unlock(&worker->lock);
+	xpmd_uffd_put(before);
+}
+
+static struct queue *queue_of(struct xpmd_worker *worker, const struct xpmd_job *job)
+{
+	if (job->type == XPMD_JOB_ZERO || job->type == XPMD_JOB_UNPROTECT)
+		return &worker->resolve;
+	return &worker->work;
+}
+
+void xpmd_worker_queue(struct xpmd_worker *worker, struct xpmd_job *job)
+{
+	struct queue *queue = queue_of(worker, job);
+
+	pthread_mutex_lock(&worker->lock);
+	xpmd_jobs_add(&queue->jobs, job);
+	pthread_cond_signal(&queue->more);
+	pthread_mutex_unlock(&worker->lock);
+}
+
+void xpmd_worker_queue_behind(struct xpmd_worker *worker, struct xpmd_job *job)
+{
+	pthread_mutex_lock(&worker->lock);
+	xpmd_jobs_add(&worker->work.jobs, job);
+	pthread_cond_signal(&worker->work.more);
+	pthread_mutex_unlock(&worker->lock);
+}
+
+void xpmd_worker_queue_again(struct xpmd_worker *worker, struct xpmd_job *job)
+{
+	struct queue *queue = queue_of(worker, job);
+
+	pthread_mutex_lock(&worker->lock);
+	xpmd_jobs_add_first(&queue->jobs, job);
+	pthread_cond_signal(&queue->more);
+	pthread_mutex_unlock(&worker->lock);
+}
+
+struct xpmd_traps *xpmd_worker_traps(struct xpmd_worker *worker)
+{
+	return worker->traps;
+}
+
+uint64_t xpmd_worker_page_size(const struct xpmd_worker *worker)
+{
+	return atomic_load(&worker->page_size);
+}
+
+unsigned int xpmd_worker_threads(void)
+{
+	return atomic_load(&nr_threads);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is done to the pages of one segment in its owner, by two threads:
+ *
+ *  - the worker makes jobs one after the other, in the order they were queued;
+ *  - the resolver lets the owner go on at pages that are nobody's business.  It is
+ *    another one because the worker itself causes such faults, of fresh pages that it
+ *    has the owner populate, and waits until they are resolved.
+ *
+ * Both wait while no userfaultfd is there.  The threads end by themselves: they may
+ * hang in the owner's mmap_lock, and nobody waits for them.
+ */
+#ifndef XPMD_WORKER_H
+#define XPMD_WORKER_H
+
+#include "job.h"
+
+struct xpmd_channel;
+struct xpmd_traps;
+struct xpmd_uffd;
+struct xpmd_worker;
+
+int xpmd_worker_new(struct xpmd_worker **ret, struct xpmd_channel *channel, int64_t segid,
+		    uint64_t start, uint64_t pages, struct xpmd_results *results);
+/* Jobs that were not begun are freed; those that were come back as results. */
+void xpmd_worker_stop(struct xpmd_worker *worker);
+
+/* NULL: the owner's helper is not connected.  Takes no reference of the caller's. */
+void xpmd_worker_connect(struct xpmd_worker *worker, struct xpmd_uffd *uffd);
+void xpmd_worker_queue(struct xpmd_worker *worker, struct xpmd_job *job);
+/* Of the resolver's, but after all that the worker has to do already */
+void xpmd_worker_queue_behind(struct xpmd_worker *worker, struct xpmd_job *job);
+/* Before all others: a job that the helper has done its part of */
+void xpmd_worker_queue_again(struct xpmd_worker *worker, struct xpmd_job *job);
+struct xpmd_traps *xpmd_worker_traps(struct xpmd_worker *worker);
+/* Bytes of the owner's pages as far as they are known: 4096, or hugetlb's */
+uint64_t xpmd_worker_page_size(const struct xpmd_worker *worker);
+
+/* How many threads of workers there are: the daemon ends when none is left, or late. */
+unsigned int xpmd_worker_threads(void);
+
+#endif /* XPMD_WORKER_H */
