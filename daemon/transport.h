@@ -94,10 +94,14 @@ struct xpmd_transport_config {
 	const struct xpmd_partition *partitions;
 	size_t nr_partitions;
 	const char *certificate, *key, *authority; /* files, or NULL: pre-shared keys alone */
-	uint64_t send_limit;		/* bytes queued a channel */
+	uint64_t send_limit;		/* bytes queued a channel; 0: no limit */
 };
 
-/* 0 or -errno, with the log told why */
+/*
+ * 0 or -errno, with the log told why.  What the configuration points to must stay.
+ * SIGPIPE is ignored from then on.  Operations are called from the event loop alone, in
+ * none of them may the transport be freed; freeing it calls none.
+ */
 int xpmd_transport_new(struct xpmd_transport **ret, sd_event *event,
 		       const struct xpmd_transport_config *config,
 		       const struct xpmd_session_ops *ops, void *ctx);
@@ -122,6 +126,12 @@ int xpmd_transport_attached(struct xpmd_transport *t, uint32_t partition,
 int xpmd_transport_close_segment(struct xpmd_transport *t, uint32_t partition, int64_t segid);
 
 /*
+ * Sends what was queued, as much as goes without waiting; else that is done in the next
+ * turn of the event loop.
+ */
+void xpmd_transport_flush(struct xpmd_transport *t);
+
+/*
  * 32 bytes that both ends of the session with @partition know and nobody else (RFC
  * 5705 exporter): binds a credential to it.
  */
@@ -131,8 +141,11 @@ struct xpmd_transport_counts {
 	uint64_t sent[2], received[2];		/* bytes, by channel */
 	uint64_t frames_sent, frames_received, refused, sessions;
 };
+/* @partition 0: what could not be said to be of any; refused alone counts there. */
 void xpmd_transport_counts(const struct xpmd_transport *t, uint32_t partition,
 			   struct xpmd_transport_counts *counts);
 bool xpmd_transport_is_up(const struct xpmd_transport *t, uint32_t partition);
+/* Where listener @index, of config->listen, really listens (port 0 is any); 0 or -ENOENT */
+int xpmd_transport_address(const struct xpmd_transport *t, size_t index, char *text, size_t size);
 
 #endif /* XPMD_TRANSPORT_H */
