@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Partitions for the tests of sessions: several transports in one process and one event
+ * loop, over loopback.  What a transport tells is kept here.
+ */
+#ifndef PEERS_H
+#define PEERS_H
+
+#include "check_main.h"
+#include "config.h"
+#include "transport.h"
+
+#include <stdbool.h>
+
+#define PEERS_MAX 3
+
+struct peer {
+	uint32_t number;
+	uint64_t incarnation, features;
+	struct xpmd_transport *transport;
+	struct xpmd_transport_config config;
+	struct xpmd_partition partitions[PEERS_MAX];
+	const char *listen[2];
+	char address[64];
+
+	unsigned int ups, downs;
+	bool is_up[PEERS_MAX + 1];	/* by the other's number, where it is small */
+	char why[256];			/* of the last down */
+	struct xpmd_hello other;	/* of the last up */
+
+	unsigned int messages, challenges, challenged, opens, openeds, attaches, attacheds, closes;
+	struct xpmd_msg msg;		/* the last; its data is checked by on_message */
+	struct xpmd_open open;
+	char credential[5000];
+	struct xpmd_opened opened;
+	struct xpmd_attach attach;
+	struct xpmd_attached attached;
+	struct xpmd_close close;
+	uint64_t challenge_id;
+	uint8_t nonce[32];
+	uint64_t data_bytes;
+	void (*on_message)(struct peer *peer, const struct xpmd_msg *msg);
+};
+
+extern sd_event *event;
+extern char directory[];	/* of this test's files; removed at the end */
+extern char log_text[65536];	/* all that was logged */
+
+void peers_begin(void);
+void peers_end(void);
+
+/* A file in the directory; the name is valid until the end. */
+char *make_file(const char *name, const char *text, unsigned int mode);
+char *make_key(const char *name, int variant);
+
+/* It listens on an ephemeral port of 127.0.0.1 and knows nobody. */
+void peer_init(struct peer *peer, uint32_t number);
+/* @address NULL: it connects to us */
+struct xpmd_partition *peer_knows(struct peer *peer, uint32_t number, const char *name,
+				  const char *address, char *key_file);
+int peer_start(struct peer *peer);
+void peer_stop(struct peer *peer);
+
+/* Runs the event loop until @condition, or fails after some seconds. */
+#define run_until(condition) do {						\
+	uint64_t run_until_deadline = now_ms() + 10000;				\
+	while (!(condition)) {							\
+		ck_assert_msg(now_ms() < run_until_deadline,			\
+			      "timed out: " #condition "\n%s", log_text);	\
+		ck_assert_int_ge(sd_event_run(event, 20000), 0);		\
+	}									\
+} while (0)
+void run_for(unsigned int ms);
+uint64_t now_ms(void);
+
+uint64_t refused(const struct peer *peer, uint32_t partition);
+/* A descriptor connected to @peer without any TLS */
+int connect_plainly(const struct peer *peer);
+
+#endif /* PEERS_H */
