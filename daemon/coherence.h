@@ -19,7 +19,13 @@
  * is never used twice.  The home takes pages back with TAKE (to NONE, or to SHARED),
  * answered by TAKEN with the same take id, with the data of what was EXCLUSIVE.  A
  * partition gives pages back of its own will with GIVE, answered by GIVEN: until then
- * it keeps the data.
+ * it keeps the data.  A TAKEN with data is answered by GIVEN too, and repeated until
+ * then; and a home keeps what it granted EXCLUSIVE until INSTALLED says that it
+ * arrived.  So the last copy of a page is never on the wire alone.
+ *
+ * A page has a generation at home, which rises with each TAKE and each GIVE, and which
+ * TAKE and GRANT carry: a GRANT that a TAKE has overtaken is known by its older one.
+ * TAKEN and GIVE carry the generation at which their data was granted.
  *
  * Time.  A partition has one lease a home.  RENEW carries a number, RENEWED repeats
  * it: the lease lasts from the *sending* of that RENEW for lease_ms.  The home
@@ -67,6 +73,8 @@ enum xpmd_type {
 				 * [first, first + count) in state, at gen */
 	XPMD_RECLAIMED,		/* home to replica: error 0, or ESTALE: drop it */
 	XPMD_GONE,		/* home to replica: the segment is no more */
+	XPMD_INSTALLED,		/* replica to home: what was granted EXCLUSIVE is in use here,
+				 * at gen; not answered */
 	XPMD_TYPE_MAX,
 };
 
@@ -81,10 +89,49 @@ struct xpmd_msg {
 	int64_t segid;
 	uint64_t first;
 	uint32_t count;
-	uint32_t gen;		/* of the page at home: rises with each TAKE to NONE */
+	uint32_t gen;		/* of the page at home, see above; 0: not known */
 	uint64_t mask[XPMD_MAX_PAGES / 64]; /* GRANT, TAKEN, GIVE: pages that data is of */
 	const void *data;	/* of the pages in mask, one after the other; the sender's
 				 * until the call returns */
 };
+
+/* Which channel of a session a message is for: BULK is what nobody waits for. */
+static inline bool xpmd_msg_is_bulk(const struct xpmd_msg *msg)
+{
+	return msg->type == XPMD_GIVE || (msg->type == XPMD_GRANT && msg->count > 1);
+}
+
+/* Generations wrap; one is later than another by less than half of them. */
+static inline bool xpmd_gen_after(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
+/*
+ * Events of a trace, each of one page and one partition (the home's ops->trace names
+ * the other partition, the replica's the home).  tests/model compares them with its
+ * transitions.
+ *
+ *   event            told by   what has happened when it is told
+ *   grant-shared     home      the partition may have the page SHARED; GRANT is sent
+ *   grant-exclusive  home      the partition alone has the page; GRANT is sent
+ *   take             home      TAKE is sent for the first time (not for repetitions)
+ *   taken            home      the first TAKEN for it came: the partition has it not any
+ *                              more, or SHARED if TAKE said so
+ *   give             home      GIVE was accepted: nobody has it
+ *   evict            home      page 0, segid 0: the partition's epoch rose
+ *   renew            home      page 0, segid 0: RENEWED is sent
+ *   recall           home      first page: the kernel asked; peer is 0
+ *   recalled         home      first page: the kernel is answered; peer is 0
+ *   reclaim          home      RECLAIM was accepted: the partition goes on having it
+ *   lost             home      the only copy is gone; peer had it (0: nobody claimed it)
+ *   fence            replica   page 0, segid 0: all that was of this home is dropped
+ *   renew            replica   page 0, segid 0: the lease is longer
+ *   grant-shared     replica   installed
+ *   grant-exclusive  replica   installed
+ *   take             replica   taken from the processes; TAKEN is sent
+ *   give             replica   taken from the processes; GIVE is sent
+ *   reclaim          replica   RECLAIMED said yes
+ */
 
 #endif /* XPMD_COHERENCE_H */

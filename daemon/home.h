@@ -7,6 +7,8 @@
  * xpmd_home_*.  They are called from inside any xpmd_home_* call and must not call
  * one themselves.
  *
+ * Operations of a segment are carried out in the order in which they began.
+ *
  * Recalls, of the kernel, end without anything that needs the owner: neither fetch()
  * nor store() is waited for.  A page that is recalled while one of these is under way
  * is marked so, and what it brings is thrown away or repeated.
@@ -50,10 +52,20 @@ struct xpmd_home_ops {
 	 */
 	void (*store)(void *ctx, uint64_t op, int64_t segid, uint64_t first, uint32_t count,
 		      const void *data, enum xpmd_state state);
-	/* Nobody has replicas: let the owner's stores pass, and wake who waits. */
+	/*
+	 * Nobody has replicas: let the owner's stores pass, put zeros where the owner
+	 * has nothing, and wake who waits.  No end is told.
+	 */
 	void (*release)(void *ctx, uint64_t op, int64_t segid, uint64_t first, uint32_t count);
 	/* The only copy is gone.  Ends by xpmd_home_stored() */
 	void (*lost)(void *ctx, uint64_t op, int64_t segid, uint64_t first, uint32_t count);
+	/*
+	 * The kernel drops pages of a fetch or store that is under way.  A store must
+	 * not put them any more.  A fetch EXCLUSIVE must not take them from the owner
+	 * any more (it may end short, with ECANCELED); if it has, or can't know, it ends
+	 * as if nothing had happened.  NULL: operations are never late.
+	 */
+	void (*cancel)(void *ctx, int64_t segid, uint64_t first, uint32_t count);
 	/* The answer to xpmd_home_recall() */
 	void (*recalled)(void *ctx, uint64_t recall);
 	/* Every partition's lease was renewed up to now: before the messages that say so. */
@@ -103,7 +115,10 @@ void xpmd_home_owner_fault(struct xpmd_home *home, uint64_t now, int64_t segid, 
  */
 void xpmd_home_recall(struct xpmd_home *home, uint64_t now, uint64_t recall, int64_t segid,
 		      uint64_t first, uint64_t count, bool keep);
-/* All pages home, and none given away EXCLUSIVE until thaw; ends by recalled() */
+/*
+ * All pages home and stored, and none given away EXCLUSIVE until thaw; ends by
+ * recalled().  Unlike a recall it waits for operations.
+ */
 void xpmd_home_freeze(struct xpmd_home *home, uint64_t now, uint64_t recall, int64_t segid);
 void xpmd_home_thaw(struct xpmd_home *home, uint64_t now, int64_t segid);
 

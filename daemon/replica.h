@@ -33,7 +33,7 @@ struct xpmd_replica_ops {
 	int (*take)(void *ctx, int64_t segid, uint64_t first, uint32_t count,
 		    enum xpmd_state state, uint64_t *exclusive_ret, uint64_t *present_ret,
 		    void *data);
-	/* Fault @fault can't be served: an errno, positive */
+	/* Fault @fault can't be served: an errno, positive; 0: the access may be tried again */
 	void (*fail)(void *ctx, uint64_t fault, uint32_t error);
 	/* Until when pages of @home may be used; 0: not any more */
 	void (*lease)(void *ctx, uint32_t home, uint64_t until);
@@ -54,7 +54,7 @@ void xpmd_replica_remove_segment(struct xpmd_replica *replica, uint64_t now, int
 void xpmd_replica_found(struct xpmd_replica *replica, int64_t segid, uint64_t first,
 			uint64_t count, enum xpmd_state state);
 
-/* A session with a home began, and ended. */
+/* A session with a home began, and ended.  @epoch 0: not known, and asked for */
 void xpmd_replica_connect(struct xpmd_replica *replica, uint64_t now, uint32_t home,
 			  uint64_t incarnation, uint32_t epoch, uint64_t lease_ns);
 void xpmd_replica_disconnect(struct xpmd_replica *replica, uint64_t now, uint32_t home);
