@@ -13,7 +13,7 @@
 
 #include <jansson.h>
 
-#include "channel.h"
+#include "kchannel.h"
 #include "config.h"
 #include "counters.h"
 #include "daemon.h"

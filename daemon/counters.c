@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "counters.h"
 
-#include "channel.h"
+#include "kchannel.h"
 #include "daemon.h"
 #include "home.h"
 #include "record.h"
@@ -62,14 +62,14 @@ static void each_of_replica(const struct xpmd *d,
 void xpmd_counters_each(const struct xpmd *d,
 			void (*one)(void *ctx, const struct xpmd_counter *counter), void *ctx)
 {
-	struct xpmd_channel_counts records;
+	struct xpmd_kchannel_counts records;
 	struct xpmd_counter counter = {
 		.group = "records", .help = "Records of the module",
 	};
 
 	each_of_home(d, one, ctx);
 	each_of_replica(d, one, ctx);
-	xpmd_channel_counts(d->channel, &records);
+	xpmd_kchannel_counts(d->channel, &records);
 	for (unsigned int type = XPMEM_CTL_GET; type <= XPMEM_CTL_GONE; type++) {
 		if (type > XPMEM_CTL_RELEASE && type < XPMEM_CTL_RECALL)
 			continue;

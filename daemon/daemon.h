@@ -25,7 +25,7 @@ struct xpmd {
 	uint64_t grace_until;
 	uint64_t started;
 	struct xpmd_trace *trace;	/* NULL: none */
-	struct xpmd_channel *channel;
+	struct xpmd_kchannel *channel;
 	struct xpmd_transport *transport;
 	struct xpmd_home *home;
 	struct xpmd_replica *replica;

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "channel.h"
+#include "kchannel.h"
 #include "config.h"
 #include "daemon.h"
 #include "export.h"
@@ -241,7 +241,7 @@ static void op_recalled(void *ctx, uint64_t id)
 			export->dead = true;
 		else if (export)
 			untrap(export, recall);
-		xpmd_channel_complete(exporter->d->channel, recall->id, 0, 0);
+		xpmd_kchannel_complete(exporter->d->channel, recall->id, 0, 0);
 	}
 	free(recall);
 }
@@ -250,7 +250,7 @@ static void op_beat(void *ctx)
 {
 	struct xpmd_exporter *exporter = ctx;
 
-	xpmd_channel_beat(exporter->d->channel);
+	xpmd_kchannel_beat(exporter->d->channel);
 }
 
 static void op_evicted(void *ctx, uint32_t peer, uint32_t epoch, uint64_t pages_lost)
@@ -459,7 +459,7 @@ static int know(struct xpmd_exporter *exporter, int64_t segid, struct xpmd_expor
 	*ret = xpmd_export_find(exporter, segid);
 	if (*ret)
 		return 0;
-	rc = xpmd_channel_segment(exporter->d->channel, segid, &segment);
+	rc = xpmd_kchannel_segment(exporter->d->channel, segid, &segment);
 	if (rc < 0)
 		return rc;
 	if (!(segment.out_flags & (XPMEM_SHARE_READ | XPMEM_SHARE_WRITE)))
@@ -591,7 +591,7 @@ void xpmd_exporter_record(struct xpmd_exporter *exporter, const struct xpmem_ctl
 
 	if (!export) {
 		/* Nobody was ever given a page of it. */
-		xpmd_channel_complete(d->channel, record->id, 0, 0);
+		xpmd_kchannel_complete(d->channel, record->id, 0, 0);
 		return;
 	}
 	recall = add_recall(exporter, record->id, record->segid);
@@ -628,7 +628,7 @@ static int owner_hello(void *ctx, struct xpmd_owner *owner, int64_t segid, pid_t
 	struct xpmd_exporter *exporter = ctx;
 	struct xpmem_ctl_segment segment;
 	struct xpmd_export *export;
-	int rc = xpmd_channel_segment(exporter->d->channel, segid, &segment);
+	int rc = xpmd_kchannel_segment(exporter->d->channel, segid, &segment);
 
 	if (rc == 0 && segment.out_pid != (uint32_t)pid) {
 		strcpy(text, "the segment is another process's");
@@ -858,7 +858,7 @@ int xpmd_exporter_start(struct xpmd_exporter *exporter)
 {
 	const struct xpmd_config *config = exporter->d->config;
 	uint64_t fork_ms = 2 * ((uint64_t)config->lease_ms + config->skew_ms);
-	int rc = xpmd_channel_list(exporter->d->channel, true, found, exporter);
+	int rc = xpmd_kchannel_list(exporter->d->channel, true, found, exporter);
 
 	if (rc < 0) {
 		xpmd_log(LOG_ERR, "the module does not tell what is marked: %s", strerror(-rc));

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "channel.h"
+#include "kchannel.h"
 #include "config.h"
 #include "daemon.h"
 #include "identity.h"
@@ -127,7 +127,7 @@ static int op_install(void *ctx, uint64_t fault, int64_t segid, uint64_t first, 
 {
 	struct xpmd_importer *importer = ctx;
 
-	return xpmd_channel_install(importer->d->channel, fault, segid, first, count, state, data);
+	return xpmd_kchannel_install(importer->d->channel, fault, segid, first, count, state, data);
 }
 
 static int op_take(void *ctx, int64_t segid, uint64_t first, uint32_t count, enum xpmd_state state,
@@ -135,7 +135,7 @@ static int op_take(void *ctx, int64_t segid, uint64_t first, uint32_t count, enu
 {
 	struct xpmd_importer *importer = ctx;
 
-	return xpmd_channel_take(importer->d->channel, segid, first, count, state, exclusive_ret,
+	return xpmd_kchannel_take(importer->d->channel, segid, first, count, state, exclusive_ret,
 				 present_ret, data);
 }
 
@@ -143,21 +143,21 @@ static void op_fail(void *ctx, uint64_t fault, uint32_t error)
 {
 	struct xpmd_importer *importer = ctx;
 
-	xpmd_channel_complete(importer->d->channel, fault, error, 0);
+	xpmd_kchannel_complete(importer->d->channel, fault, error, 0);
 }
 
 static void op_lease(void *ctx, uint32_t home, uint64_t until)
 {
 	struct xpmd_importer *importer = ctx;
 
-	xpmd_channel_lease(importer->d->channel, home, until);
+	xpmd_kchannel_lease(importer->d->channel, home, until);
 }
 
 static void op_forget(void *ctx, int64_t segid)
 {
 	struct xpmd_importer *importer = ctx;
 
-	xpmd_channel_forget(importer->d->channel, segid);
+	xpmd_kchannel_forget(importer->d->channel, segid);
 	for (struct import **at = &importer->imports; *at; at = &(*at)->next) {
 		struct import *import = *at;
 
@@ -230,7 +230,7 @@ static void fail_errand(struct xpmd_importer *importer, struct errand *errand, u
 			    "partition %u does not open segment %llx again: %s", home,
 			    (unsigned long long)segid, strerror((int)error));
 	else
-		xpmd_channel_complete(importer->d->channel, errand->question, error, 0);
+		xpmd_kchannel_complete(importer->d->channel, errand->question, error, 0);
 	end_errand(importer, errand);
 	if (again)
 		connect_core(importer, home, xpmd_now());
@@ -411,7 +411,7 @@ void xpmd_importer_opened(struct xpmd_importer *importer, uint32_t home,
 	end_errand(importer, errand);
 	if (!question)
 		connect_core(importer, home, xpmd_now());
-	else if (xpmd_channel_complete(importer->d->channel, question, 0,
+	else if (xpmd_kchannel_complete(importer->d->channel, question, 0,
 				       opened->pages * XPMD_PAGE) == -ENOENT && first)
 		close_import(importer, opened->segid);	/* who asked has gone */
 }
@@ -423,7 +423,7 @@ void xpmd_importer_attached(struct xpmd_importer *importer, uint32_t home,
 
 	if (!errand)
 		return;
-	xpmd_channel_complete(importer->d->channel, errand->question, attached->error, 0);
+	xpmd_kchannel_complete(importer->d->channel, errand->question, attached->error, 0);
 	end_errand(importer, errand);
 }
 
@@ -486,7 +486,7 @@ static void release(struct xpmd_importer *importer, int64_t segid)
 	if (find_import(importer, segid))
 		close_import(importer, segid);
 	else
-		xpmd_channel_forget(importer->d->channel, segid);
+		xpmd_kchannel_forget(importer->d->channel, segid);
 }
 
 void xpmd_importer_record(struct xpmd_importer *importer, const struct xpmem_ctl_record *record)
@@ -532,7 +532,7 @@ static void found(void *ctx, const struct xpmem_ctl_range *range)
 	struct import *import = find_import(importer, range->segid);
 
 	if (!xpmd_peers_find(importer->d, as_if.home)) {
-		xpmd_channel_forget(importer->d->channel, range->segid);
+		xpmd_kchannel_forget(importer->d->channel, range->segid);
 		return;
 	}
 	if (!import && add_import(importer, &as_if, PAGES_UNKNOWN, &import) < 0)
@@ -556,7 +556,7 @@ int xpmd_importer_new(struct xpmd_importer **ret, struct xpmd *d)
 
 int xpmd_importer_start(struct xpmd_importer *importer)
 {
-	int rc = xpmd_channel_list(importer->d->channel, false, found, importer);
+	int rc = xpmd_kchannel_list(importer->d->channel, false, found, importer);
 
 	if (rc < 0)
 		xpmd_log(LOG_ERR, "the module does not tell what replicas it has: %s",

@@ -19,7 +19,7 @@
 
 #include <systemd/sd-daemon.h>
 
-#include "channel.h"
+#include "kchannel.h"
 #include "config.h"
 #include "control.h"
 #include "daemon.h"
@@ -251,7 +251,7 @@ static void on_broken(void *ctx, int error)
 	xpmd_fail(ctx, why);
 }
 
-static const struct xpmd_channel_ops channel_ops = { on_record, on_broken };
+static const struct xpmd_kchannel_ops channel_ops = { on_record, on_broken };
 
 /* ---- Beginning and end */
 
@@ -281,8 +281,8 @@ static int begin_event(struct run *run)
 
 static int begin_channel(struct xpmd *d)
 {
-	struct xpmd_channel_hello hello;
-	int rc = xpmd_channel_new(&d->channel, d->config, &hello);
+	struct xpmd_kchannel_hello hello;
+	int rc = xpmd_kchannel_new(&d->channel, d->config, &hello);
 
 	if (rc < 0) {
 		xpmd_log(LOG_ERR, "/dev/xpmem-ctl: %s%s", strerror(-rc),
@@ -378,7 +378,7 @@ static int begin(struct run *run, const struct options *options)
 	if (rc >= 0)
 		rc = xpmd_privilege_drop();
 	if (rc >= 0)
-		rc = xpmd_channel_start(d->channel, d->event, &channel_ops, d);
+		rc = xpmd_kchannel_start(d->channel, d->event, &channel_ops, d);
 	return rc;
 }
 
@@ -406,7 +406,7 @@ static void finish(struct run *run, int status)
 	xpmd_peers_free(d->peers);
 	xpmd_importer_free(d->importer);
 	xpmd_exporter_free(d->exporter);
-	xpmd_channel_free(d->channel);
+	xpmd_kchannel_free(d->channel);
 	sd_event_source_disable_unref(run->timer);
 	sd_event_source_disable_unref(run->ending);
 	sd_event_unref(d->event);

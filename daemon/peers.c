@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "channel.h"
+#include "kchannel.h"
 #include "config.h"
 #include "daemon.h"
 #include "exporter.h"
@@ -138,7 +138,7 @@ static void known(void *ctx, uint32_t partition, const struct xpmd_open *open, u
 	int rc = -(int)error;
 
 	if (rc == 0)
-		rc = xpmd_channel_check(d->channel, open->segid, open->write, user->uid, user->gid,
+		rc = xpmd_kchannel_check(d->channel, open->segid, open->write, user->uid, user->gid,
 					user->groups, user->nr_groups);
 	if (rc == 0)
 		rc = xpmd_exporter_permit(d->exporter, partition, open->segid, open->write,

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "channel.h"
+#include "kchannel.h"
 #include "traps.h"
 #include "uffd.h"
 
@@ -37,7 +37,7 @@ struct xpmd_worker {
 	struct xpmd_uffd *uffd;
 	bool stop;
 	unsigned int refs;		/* the loop and the threads */
-	struct xpmd_channel *channel;
+	struct xpmd_kchannel *channel;
 	struct xpmd_traps *traps;
 	struct xpmd_results *results;
 	int64_t segid;
@@ -154,7 +154,7 @@ static void undo_fetch(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struc
 		uint64_t page = job->first + i;
 
 		if (job->before[i] == XPMD_TRAP_SHARED) {
-			xpmd_channel_mark(worker->channel, job->segid, page, 1, XPMEM_MARK_REMOTE);
+			xpmd_kchannel_mark(worker->channel, job->segid, page, 1, XPMEM_MARK_REMOTE);
 			xpmd_traps_lock(worker->traps);
 			xpmd_traps_set(worker->traps, page, 1, XPMD_TRAP_SHARED);
 			xpmd_traps_unlock(worker->traps);
@@ -163,7 +163,7 @@ static void undo_fetch(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struc
 		xpmd_traps_lock(worker->traps);
 		xpmd_traps_set(worker->traps, page, 1, XPMD_TRAP_NONE);
 		xpmd_traps_unlock(worker->traps);
-		xpmd_channel_mark(worker->channel, job->segid, page, 1, XPMEM_MARK_CLEAR);
+		xpmd_kchannel_mark(worker->channel, job->segid, page, 1, XPMEM_MARK_CLEAR);
 		unprotect(worker, uffd, job->address + bytes(i), 1);
 	}
 }
@@ -176,7 +176,7 @@ static bool fetch_again(struct xpmd_worker *worker, struct xpmd_job *job)
 	for (uint32_t i = 0; i < job->count; i++)
 		if (job->before[i] != XPMD_TRAP_SHARED)
 			return false;
-	xpmd_channel_copy(worker->channel, job->segid, job->first, job->count, 0, job->data, &done);
+	xpmd_kchannel_copy(worker->channel, job->segid, job->first, job->count, 0, job->data, &done);
 	job->done = (uint32_t)done;
 	return done > 0;
 }
@@ -190,7 +190,7 @@ static uint64_t trap_and_copy(struct xpmd_worker *worker, struct xpmd_uffd *uffd
 
 	job->error = 0;
 	for (unsigned int tries = 0; tries < FETCH_TRIES; tries++) {
-		rc = xpmd_channel_copy(worker->channel, job->segid, job->first, job->count,
+		rc = xpmd_kchannel_copy(worker->channel, job->segid, job->first, job->count,
 				       XPMEM_COPY_POPULATE, job->data, &populated);
 		if (!populated && rc == -EAGAIN)
 			continue;
@@ -209,7 +209,7 @@ static uint64_t trap_and_copy(struct xpmd_worker *worker, struct xpmd_uffd *uffd
 			job->error = rc == -ENOENT ? EOPNOTSUPP : (uint32_t)-rc;
 			return 0;
 		}
-		rc = xpmd_channel_copy(worker->channel, job->segid, job->first, populated, 0,
+		rc = xpmd_kchannel_copy(worker->channel, job->segid, job->first, populated, 0,
 				       job->data, &done);
 		if (done)
 			return done;
@@ -236,7 +236,7 @@ static void fetch(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpm
 	if (rc == 0 && job->state == XPMD_SHARED && fetch_again(worker, job))
 		return;
 	if (rc == 0)
-		rc = xpmd_channel_mark(worker->channel, job->segid, job->first, job->count,
+		rc = xpmd_kchannel_mark(worker->channel, job->segid, job->first, job->count,
 				       XPMEM_MARK_REMOTE);
 	if (rc < 0) {
 		job->error = (uint32_t)-rc;
@@ -254,7 +254,7 @@ static void fetch(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpm
 		done = 0;
 	}
 	if (done && job->state == XPMD_EXCLUSIVE) {
-		rc = xpmd_channel_mark(worker->channel, job->segid, job->first, done,
+		rc = xpmd_kchannel_mark(worker->channel, job->segid, job->first, done,
 				       XPMEM_MARK_AWAY);
 		if (rc < 0) {
 			job->error = (uint32_t)-rc;
@@ -301,7 +301,7 @@ static void store(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpm
 			job->error = (uint32_t)-rc;
 	}
 	if (!job->moved) {
-		xpmd_channel_mark(worker->channel, job->segid, job->first, job->count,
+		xpmd_kchannel_mark(worker->channel, job->segid, job->first, job->count,
 				  share ? XPMEM_MARK_REMOTE : XPMEM_MARK_CLEAR);
 		xpmd_traps_lock(worker->traps);
 		xpmd_traps_set(worker->traps, job->first, job->count,
@@ -316,7 +316,7 @@ static void release(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct x
 	xpmd_traps_lock(worker->traps);
 	xpmd_traps_set(worker->traps, job->first, job->count, XPMD_TRAP_NONE);
 	xpmd_traps_unlock(worker->traps);
-	xpmd_channel_mark(worker->channel, job->segid, job->first, job->count, XPMEM_MARK_CLEAR);
+	xpmd_kchannel_mark(worker->channel, job->segid, job->first, job->count, XPMEM_MARK_CLEAR);
 	unprotect(worker, uffd, job->address, job->count);
 }
 
@@ -485,7 +485,7 @@ static int start_thread(struct xpmd_worker *worker, void *(*function)(void *))
 	return -rc;
 }
 
-int xpmd_worker_new(struct xpmd_worker **ret, struct xpmd_channel *channel, int64_t segid,
+int xpmd_worker_new(struct xpmd_worker **ret, struct xpmd_kchannel *channel, int64_t segid,
 		    uint64_t start, uint64_t pages, struct xpmd_results *results)
 {
 	struct xpmd_worker *worker = calloc(1, sizeof(*worker));

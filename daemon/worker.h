@@ -15,12 +15,12 @@
 
 #include "job.h"
 
-struct xpmd_channel;
+struct xpmd_kchannel;
 struct xpmd_traps;
 struct xpmd_uffd;
 struct xpmd_worker;
 
-int xpmd_worker_new(struct xpmd_worker **ret, struct xpmd_channel *channel, int64_t segid,
+int xpmd_worker_new(struct xpmd_worker **ret, struct xpmd_kchannel *channel, int64_t segid,
 		    uint64_t start, uint64_t pages, struct xpmd_results *results);
 /* Jobs that were not begun are freed; those that were come back as results. */
 void xpmd_worker_stop(struct xpmd_worker *worker);

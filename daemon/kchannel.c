@@ -4,7 +4,7 @@
  * from and go to messages at any alignment, are never made by another thread.  It is
  * as large as a message, so nothing is allocated on the way of a recall.
  */
-#include "channel.h"
+#include "kchannel.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,17 +20,17 @@
 #define RANGES_PER_LIST		256
 #define TAKE_MASK_BYTES		64	/* out_exclusive, out_present */
 
-struct xpmd_channel {
+struct xpmd_kchannel {
 	int fd;
 	void *bounce;		/* XPMD_MAX_PAGES pages */
 	sd_event_source *source;
-	const struct xpmd_channel_ops *ops;
+	const struct xpmd_kchannel_ops *ops;
 	void *ctx;
-	struct xpmd_channel_counts counts;
+	struct xpmd_kchannel_counts counts;
 };
 
-int xpmd_channel_new(struct xpmd_channel **ret, const struct xpmd_config *config,
-		     struct xpmd_channel_hello *hello_ret)
+int xpmd_kchannel_new(struct xpmd_kchannel **ret, const struct xpmd_config *config,
+		     struct xpmd_kchannel_hello *hello_ret)
 {
 	struct xpmem_ctl_hello hello = {
 		.size = sizeof(hello),
@@ -40,7 +40,7 @@ int xpmd_channel_new(struct xpmd_channel **ret, const struct xpmd_config *config
 		.fault_ms = config->fault_ms,
 		.replica_limit = config->replica_limit,
 	};
-	struct xpmd_channel *channel = calloc(1, sizeof(*channel));
+	struct xpmd_kchannel *channel = calloc(1, sizeof(*channel));
 	int rc;
 
 	if (!channel)
@@ -63,11 +63,11 @@ int xpmd_channel_new(struct xpmd_channel **ret, const struct xpmd_config *config
 	*ret = channel;
 	return 0;
 err:
-	xpmd_channel_free(channel);
+	xpmd_kchannel_free(channel);
 	return rc;
 }
 
-static void dispatch(struct xpmd_channel *channel, const void *buffer, size_t size)
+static void dispatch(struct xpmd_kchannel *channel, const void *buffer, size_t size)
 {
 	struct xpmem_ctl_record record;
 	int rc;
@@ -85,7 +85,7 @@ static void dispatch(struct xpmd_channel *channel, const void *buffer, size_t si
 			channel->counts.refused++;
 			xpmd_log(LOG_WARNING, "record %u of the module is not known", record.type);
 			if (record.id)
-				xpmd_channel_complete(channel, record.id, EOPNOTSUPP, 0);
+				xpmd_kchannel_complete(channel, record.id, EOPNOTSUPP, 0);
 			break;
 		default:
 			channel->counts.refused++;
@@ -97,7 +97,7 @@ static void dispatch(struct xpmd_channel *channel, const void *buffer, size_t si
 
 static int readable(sd_event_source *source, int fd, uint32_t revents, void *ctx)
 {
-	struct xpmd_channel *channel = ctx;
+	struct xpmd_kchannel *channel = ctx;
 	struct xpmem_ctl_record records[RECORDS_PER_READ];
 	ssize_t n = xpmd_device_read(fd, records, sizeof(records));
 
@@ -110,15 +110,15 @@ static int readable(sd_event_source *source, int fd, uint32_t revents, void *ctx
 	return 0;
 }
 
-int xpmd_channel_start(struct xpmd_channel *channel, sd_event *event,
-		       const struct xpmd_channel_ops *ops, void *ctx)
+int xpmd_kchannel_start(struct xpmd_kchannel *channel, sd_event *event,
+		       const struct xpmd_kchannel_ops *ops, void *ctx)
 {
 	channel->ops = ops;
 	channel->ctx = ctx;
 	return sd_event_add_io(event, &channel->source, channel->fd, EPOLLIN, readable, channel);
 }
 
-void xpmd_channel_free(struct xpmd_channel *channel)
+void xpmd_kchannel_free(struct xpmd_kchannel *channel)
 {
 	if (!channel)
 		return;
@@ -129,7 +129,7 @@ void xpmd_channel_free(struct xpmd_channel *channel)
 	free(channel);
 }
 
-int xpmd_channel_complete(struct xpmd_channel *channel, uint64_t id, uint32_t error,
+int xpmd_kchannel_complete(struct xpmd_kchannel *channel, uint64_t id, uint32_t error,
 			  uint64_t value)
 {
 	struct xpmem_ctl_complete complete = {
@@ -139,14 +139,14 @@ int xpmd_channel_complete(struct xpmd_channel *channel, uint64_t id, uint32_t er
 	return xpmd_device_ioctl(channel->fd, XPMEM_CTL_IOC_COMPLETE, &complete);
 }
 
-int xpmd_channel_beat(struct xpmd_channel *channel)
+int xpmd_kchannel_beat(struct xpmd_kchannel *channel)
 {
 	struct xpmem_ctl_beat beat = { .size = sizeof(beat) };
 
 	return xpmd_device_ioctl(channel->fd, XPMEM_CTL_IOC_BEAT, &beat);
 }
 
-int xpmd_channel_segment(struct xpmd_channel *channel, int64_t segid,
+int xpmd_kchannel_segment(struct xpmd_kchannel *channel, int64_t segid,
 			 struct xpmem_ctl_segment *ret)
 {
 	struct xpmem_ctl_segment segment = { .size = sizeof(segment), .segid = segid };
@@ -157,7 +157,7 @@ int xpmd_channel_segment(struct xpmd_channel *channel, int64_t segid,
 	return rc;
 }
 
-int xpmd_channel_check(struct xpmd_channel *channel, int64_t segid, bool write, uint32_t uid,
+int xpmd_kchannel_check(struct xpmd_kchannel *channel, int64_t segid, bool write, uint32_t uid,
 		       uint32_t gid, const uint32_t *groups, uint32_t nr_groups)
 {
 	struct xpmem_ctl_check check = {
@@ -173,7 +173,7 @@ int xpmd_channel_check(struct xpmd_channel *channel, int64_t segid, bool write, 
 	return xpmd_device_ioctl(channel->fd, XPMEM_CTL_IOC_CHECK, &check);
 }
 
-int xpmd_channel_mark(struct xpmd_channel *channel, int64_t segid, uint64_t first, uint64_t count,
+int xpmd_kchannel_mark(struct xpmd_kchannel *channel, int64_t segid, uint64_t first, uint64_t count,
 		      uint32_t mark)
 {
 	struct xpmem_ctl_mark request = {
@@ -184,7 +184,7 @@ int xpmd_channel_mark(struct xpmd_channel *channel, int64_t segid, uint64_t firs
 	return xpmd_device_ioctl(channel->fd, XPMEM_CTL_IOC_MARK, &request);
 }
 
-int xpmd_channel_copy(struct xpmd_channel *channel, int64_t segid, uint64_t first, uint64_t count,
+int xpmd_kchannel_copy(struct xpmd_kchannel *channel, int64_t segid, uint64_t first, uint64_t count,
 		      uint32_t flags, void *buffer, uint64_t *done_ret)
 {
 	struct xpmem_ctl_copy copy = {
@@ -214,7 +214,7 @@ static bool is_aligned(const void *data)
 	return ((uintptr_t)data & (XPMD_PAGE - 1)) == 0;
 }
 
-int xpmd_channel_install(struct xpmd_channel *channel, uint64_t id, int64_t segid, uint64_t first,
+int xpmd_kchannel_install(struct xpmd_kchannel *channel, uint64_t id, int64_t segid, uint64_t first,
 			 uint32_t count, enum xpmd_state state, const void *data)
 {
 	struct xpmem_ctl_install install = {
@@ -240,7 +240,7 @@ static void copy_taken(char *data, const char *bounce, uint32_t count, const uin
 			       XPMD_PAGE);
 }
 
-int xpmd_channel_take(struct xpmd_channel *channel, int64_t segid, uint64_t first, uint32_t count,
+int xpmd_kchannel_take(struct xpmd_kchannel *channel, int64_t segid, uint64_t first, uint32_t count,
 		      enum xpmd_state state, uint64_t exclusive_ret[XPMD_MAX_PAGES / 64],
 		      uint64_t present_ret[XPMD_MAX_PAGES / 64], void *data)
 {
@@ -264,7 +264,7 @@ int xpmd_channel_take(struct xpmd_channel *channel, int64_t segid, uint64_t firs
 	return 0;
 }
 
-int xpmd_channel_lease(struct xpmd_channel *channel, uint32_t home, uint64_t until)
+int xpmd_kchannel_lease(struct xpmd_kchannel *channel, uint32_t home, uint64_t until)
 {
 	struct xpmem_ctl_lease lease = {
 		.size = sizeof(lease), .partition = home, .until = until,
@@ -273,7 +273,7 @@ int xpmd_channel_lease(struct xpmd_channel *channel, uint32_t home, uint64_t unt
 	return xpmd_device_ioctl(channel->fd, XPMEM_CTL_IOC_LEASE, &lease);
 }
 
-int xpmd_channel_forget(struct xpmd_channel *channel, int64_t segid)
+int xpmd_kchannel_forget(struct xpmd_kchannel *channel, int64_t segid)
 {
 	struct xpmem_ctl_forget forget = { .size = sizeof(forget), .segid = segid };
 	int rc = xpmd_device_ioctl(channel->fd, XPMEM_CTL_IOC_FORGET, &forget);
@@ -281,7 +281,7 @@ int xpmd_channel_forget(struct xpmd_channel *channel, int64_t segid)
 	return rc == -ENOENT ? 0 : rc;
 }
 
-int xpmd_channel_list(struct xpmd_channel *channel, bool marked,
+int xpmd_kchannel_list(struct xpmd_kchannel *channel, bool marked,
 		      void (*range)(void *ctx, const struct xpmem_ctl_range *range), void *ctx)
 {
 	unsigned long request = marked ? XPMEM_CTL_IOC_LIST_MARKED : XPMEM_CTL_IOC_LIST;
@@ -303,7 +303,7 @@ int xpmd_channel_list(struct xpmd_channel *channel, bool marked,
 	}
 }
 
-void xpmd_channel_counts(const struct xpmd_channel *channel, struct xpmd_channel_counts *counts)
+void xpmd_kchannel_counts(const struct xpmd_kchannel *channel, struct xpmd_kchannel_counts *counts)
 {
 	*counts = channel->counts;
 }
