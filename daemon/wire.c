@@ -12,7 +12,7 @@
 
 static_assert((int)XPMEM_PROTO_READ == XPMD_READ && (int)XPMEM_PROTO_GRANT == XPMD_GRANT &&
 	      (int)XPMEM_PROTO_TAKEN == XPMD_TAKEN && (int)XPMEM_PROTO_RENEWED == XPMD_RENEWED &&
-	      (int)XPMEM_PROTO_GONE == XPMD_GONE && (int)XPMEM_PROTO_GONE + 1 == XPMD_TYPE_MAX,
+	      (int)XPMEM_PROTO_INSTALLED == XPMD_INSTALLED && (int)XPMEM_PROTO_INSTALLED + 1 == XPMD_TYPE_MAX,
 	      "types of coherence messages are those of coherence.h");
 static_assert(XPMEM_PROTO_PAGES_MAX == XPMD_MAX_PAGES && XPMEM_PROTO_PAGE == XPMD_PAGE,
 	      "pages are those of coherence.h");
@@ -66,7 +66,7 @@ const char *xpmd_wire_bye_text(enum xpmem_proto_reason reason)
 
 bool xpmd_wire_is_msg(enum xpmem_proto_type type)
 {
-	return type >= XPMEM_PROTO_READ && type <= XPMEM_PROTO_GONE;
+	return type >= XPMEM_PROTO_READ && type <= XPMEM_PROTO_INSTALLED;
 }
 
 static bool has_data(enum xpmem_proto_type type)
@@ -99,7 +99,7 @@ static bool needs_pages(enum xpmem_proto_type type)
 static size_t size_of(unsigned int type)
 {
 	switch (type) {
-	case XPMEM_PROTO_READ ... XPMEM_PROTO_GONE:
+	case XPMEM_PROTO_READ ... XPMEM_PROTO_INSTALLED:
 		return sizeof(struct xpmem_proto_pages);
 	case XPMEM_PROTO_HELLO:
 		return sizeof(struct xpmem_proto_hello);

@@ -95,6 +95,7 @@ enum xpmem_proto_type {
 	XPMEM_PROTO_RECLAIM,
 	XPMEM_PROTO_RECLAIMED,
 	XPMEM_PROTO_GONE,
+	XPMEM_PROTO_INSTALLED,
 
 	XPMEM_PROTO_HELLO = 64,		/* struct xpmem_proto_hello */
 	XPMEM_PROTO_BYE,		/* struct xpmem_proto_bye */
