@@ -90,6 +90,8 @@ static int remember_line(cfg_t *section, cfg_opt_t *option)
 	struct setting *more;
 
 	if (is_set(section, option->name)) {
+		if (option->flags & CFGF_LIST)
+			return 0;	/* called for each of its values */
 		mistake(section->line, "%s is set twice, first in line %d", option->name,
 			line_of(section, option->name));
 		return 0;

@@ -302,7 +302,7 @@ static int begin_cores(struct xpmd *d)
 		.lease_ns = config->lease_ms * 1000000ULL,
 		.skew_ns = config->skew_ms * 1000000ULL,
 		.grace_until = d->grace_until,
-		.peers_max = XPMEM_PARTITION_MAX + 1,
+		.peers_max = (uint32_t)config->nr_partitions,
 		.pages_max = config->directory_pages,
 	};
 	struct xpmd_replica_config replica = {

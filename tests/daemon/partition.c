@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#define _GNU_SOURCE
+#include "partition.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fakectl.h"
+
+/* A port that was free a moment ago */
+static unsigned int free_port(void)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET };
+	socklen_t size = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	getsockname(fd, (struct sockaddr *)&address, &size);
+	close(fd);
+	return ntohs(address.sin_port);
+}
+
+static void write_file(const char *directory, const char *name, const char *text)
+{
+	char path[160];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (int)strlen(text));
+	close(fd);
+}
+
+void partitions_new(struct partition p[2], const char *settings)
+{
+	char base[] = "/tmp/xpmemd-test-XXXXXX", text[2048], path[160];
+
+	ck_assert_ptr_nonnull(mkdtemp(base));
+	for (unsigned int i = 0; i < 2; i++) {
+		memset(&p[i], 0, sizeof(p[i]));
+		p[i].number = i + 1;
+		p[i].port = free_port();
+		p[i].metrics_port = free_port();
+		snprintf(p[i].directory, sizeof(p[i].directory), "%s/%u", base, i + 1);
+		ck_assert_int_eq(mkdir(p[i].directory, 0700), 0);
+		snprintf(p[i].owner_socket, sizeof(p[i].owner_socket), "%s/owner", p[i].directory);
+		snprintf(p[i].control_socket, sizeof(p[i].control_socket), "%s/control",
+			 p[i].directory);
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		write_file(p[i].directory, "key",
+			   "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n");
+		snprintf(text, sizeof(text),
+			 "number = %u\nname = \"p%u\"\nlisten = { \"tcp://127.0.0.1:%u\" }\n"
+			 "lease_ms = 1000\nskew_ms = 100\nfault_ms = 8000\n"
+			 "owner_socket = \"%s\"\ncontrol_socket = \"%s\"\n"
+			 "metrics = \"127.0.0.1:%u\"\n"
+			 "partition \"p%u\" {\n\tnumber = %u\n\taddress = \"tcp://127.0.0.1:%u\"\n"
+			 "\tkey_file = \"%s/key\"\n\tusers = \"trust\"\n%s}\n",
+			 i + 1, i + 1, p[i].port, p[i].owner_socket, p[i].control_socket,
+			 p[i].metrics_port, 2 - i, 2 - i, p[!i].port, p[i].directory,
+			 i ? "" : settings);
+		write_file(p[i].directory, "conf", text);
+		snprintf(path, sizeof(path), "%s/ctl", p[i].directory);
+		module_start(&p[i].module, path);
+	}
+}
+
+void partition_start(struct partition *p)
+{
+	char conf[128], trace[128];
+	unsigned int hellos = p->module.hellos;
+
+	snprintf(conf, sizeof(conf), "%s/conf", p->directory);
+	snprintf(trace, sizeof(trace), "%s/trace", p->directory);
+	p->daemon = fork();
+	if (p->daemon == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		setenv(FAKECTL_ENVIRONMENT, p->module.path, 1);
+		execl(XPMEMD, "xpmemd", "--foreground", "--config", conf, "--trace", trace, NULL);
+		_exit(127);
+	}
+	for (int i = 0; i < 1000 && (p->module.hellos == hellos ||
+				     access(p->control_socket, F_OK) < 0); i++)
+		usleep(10000);
+	ck_assert_uint_ne(p->module.hellos, hellos);
+}
+
+static int reap(struct partition *p)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(p->daemon, &status, 0), p->daemon);
+	p->daemon = 0;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+int partition_stop(struct partition *p)
+{
+	kill(p->daemon, SIGTERM);
+	return reap(p);
+}
+
+void partition_kill(struct partition *p)
+{
+	kill(p->daemon, SIGKILL);
+	reap(p);
+	unlink(p->control_socket);
+}
+
+void partition_ask(struct partition *p, const char *command, char *reply, size_t size)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t length = 0;
+	ssize_t n;
+
+	strcpy(address.sun_path, p->control_socket);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(send(fd, command, strlen(command), 0), (int)strlen(command));
+	while (length < size - 1 && (n = recv(fd, reply + length, size - 1 - length, 0)) > 0) {
+		length += (size_t)n;
+		if (reply[length - 1] == '\n')
+			break;
+	}
+	reply[length] = '\0';
+	close(fd);
+}
+
+void partitions_meet(struct partition p[2])
+{
+	char reply[1024];
+
+	for (int i = 0; i < 800; i++) {
+		partition_ask(&p[0], "{\"command\": \"status\"}\n", reply, sizeof(reply));
+		if (strstr(reply, "\"partitions_up\":1")) {
+			partition_ask(&p[1], "{\"command\": \"status\"}\n", reply, sizeof(reply));
+			if (strstr(reply, "\"partitions_up\":1"))
+				return;
+		}
+		usleep(20000);
+	}
+	ck_abort_msg("no session: %s", reply);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A partition under test: its module and its daemon, with files in a directory. */
+#ifndef PARTITION_H
+#define PARTITION_H
+
+#include <sys/types.h>
+
+#include "module.h"
+
+struct partition {
+	unsigned int number, port, metrics_port;
+	char directory[64], owner_socket[96], control_socket[96];
+	struct module module;
+	pid_t daemon;
+};
+
+/* Two that know each other, in a new directory below @base; @settings are added to the first */
+void partitions_new(struct partition p[2], const char *settings);
+void partition_start(struct partition *p);
+/* SIGTERM, and the daemon's exit status, or -1: it was killed by a signal */
+int partition_stop(struct partition *p);
+void partition_kill(struct partition *p);
+/* Until the session is up */
+void partitions_meet(struct partition p[2]);
+/* One line of the control socket */
+void partition_ask(struct partition *p, const char *command, char *reply, size_t size);
+
+#endif /* PARTITION_H */

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Two xpmemd over loopback, each with a module of module.h; the owner's memory is this
+ * process's, trapped by a real userfaultfd.
+ */
+#define _GNU_SOURCE
+#include "check_main.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fakeowner.h"
+#include "partition.h"
+#include "uapi/xpmem_ioctl.h"
+
+#define SEGID ((1LL << XPMEM_PARTITION_SHIFT) | 77)
+#define PAGES 64
+
+static struct partition p[2];
+static struct fakeowner owner;
+
+static void begin_with(const char *settings)
+{
+	if (!fakeowner_can())
+		exit(77);
+	partitions_new(p, settings);
+	partition_start(&p[0]);
+	partition_start(&p[1]);
+	partitions_meet(p);
+	fakeowner_map(&owner, SEGID, PAGES);
+	module_share(&p[0].module, SEGID, owner.memory, PAGES,
+		     XPMEM_SHARE_READ | XPMEM_SHARE_WRITE);
+	ck_assert_int_eq(fakeowner_connect(&owner, p[0].owner_socket), 0);
+}
+
+static void begin(void)
+{
+	begin_with("");
+	ck_assert_int_eq(module_get(&p[1].module, SEGID, true), PAGES * 4096);
+	ck_assert_int_eq(module_attach(&p[1].module, SEGID, 0, PAGES), 0);
+}
+
+static void end(void)
+{
+	ck_assert_int_eq(partition_stop(&p[1]), 0);
+	ck_assert_int_eq(partition_stop(&p[0]), 0);
+}
+
+static uint64_t remote_load(uint64_t page)
+{
+	uint64_t value = ~0ULL;
+
+	ck_assert_int_eq(module_load(&p[1].module, SEGID, page, &value), 0);
+	return value;
+}
+
+static void remote_store(uint64_t page, uint64_t value)
+{
+	ck_assert_int_eq(module_store(&p[1].module, SEGID, page, value), 0);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+START_TEST(loads)
+{
+	begin();
+	ck_assert_uint_eq(owner.traps, 1);
+	*fakeowner_word(&owner, 3) = 42;
+	ck_assert_uint_eq(remote_load(3), 42);
+	ck_assert_uint_eq(module_state(&p[1].module, SEGID, 3), XPMEM_PAGE_SHARED);
+	ck_assert_uint_eq(module_mark(&p[0].module, SEGID, 3), XPMEM_PAGE_SHARED);
+	ck_assert_uint_eq(remote_load(4), 0);	/* never touched */
+	end();
+}
+END_TEST
+
+START_TEST(owner_stores_to_shared)
+{
+	begin();
+	*fakeowner_word(&owner, 3) = 1;
+	ck_assert_uint_eq(remote_load(3), 1);
+	*fakeowner_word(&owner, 3) = 2;		/* waits until the replica is gone */
+	ck_assert_uint_eq(module_state(&p[1].module, SEGID, 3), XPMEM_PAGE_NONE);
+	ck_assert_uint_eq(remote_load(3), 2);
+	end();
+}
+END_TEST
+
+START_TEST(stores)
+{
+	begin();
+	*fakeowner_word(&owner, 5) = 1;
+	remote_store(5, 7);
+	ck_assert_uint_eq(module_state(&p[1].module, SEGID, 5), XPMEM_PAGE_EXCLUSIVE);
+	ck_assert_uint_eq(module_mark(&p[0].module, SEGID, 5), XPMEM_PAGE_EXCLUSIVE);
+	ck_assert_uint_eq(owner.give_ups, 1);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 5), 7);	/* comes home for it */
+	*fakeowner_word(&owner, 5) += 1;
+	ck_assert_uint_eq(remote_load(5), 8);
+	end();
+}
+END_TEST
+
+START_TEST(ping_pong)
+{
+	begin();
+	for (uint64_t i = 0; i < 200; i += 2) {
+		*fakeowner_word(&owner, 9) += 1;
+		ck_assert_uint_eq(remote_load(9), i + 1);
+		remote_store(9, i + 2);
+		ck_assert_uint_eq(*fakeowner_word(&owner, 9), i + 2);
+	}
+	end();
+}
+END_TEST
+
+/* Fresh memory of the owner is nobody's business, also between pages that are away. */
+START_TEST(fresh_pages)
+{
+	begin();
+	remote_store(10, 1);
+	remote_store(12, 1);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 11), 0);
+	*fakeowner_word(&owner, 13) = 3;
+	ck_assert_uint_eq(remote_load(13), 3);
+	end();
+}
+END_TEST
+
+START_TEST(recall_drops)
+{
+	begin();
+	remote_store(20, 5);
+	*fakeowner_word(&owner, 21) = 6;
+	ck_assert_uint_eq(remote_load(21), 6);
+	module_recall(&p[0].module, SEGID, 20, 2, XPMEM_CTL_REASON_CLEAR);
+	ck_assert_uint_eq(module_state(&p[1].module, SEGID, 20), XPMEM_PAGE_NONE);
+	ck_assert_uint_eq(module_state(&p[1].module, SEGID, 21), XPMEM_PAGE_NONE);
+	madvise(fakeowner_word(&owner, 20), 8192, MADV_DONTNEED);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 20), 0);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 21), 0);
+	end();
+}
+END_TEST
+
+START_TEST(recall_keeps)
+{
+	begin();
+	remote_store(20, 5);
+	module_recall(&p[0].module, SEGID, 20, 1, XPMEM_CTL_REASON_PROTECT);
+	ck_assert_uint_eq(module_state(&p[1].module, SEGID, 20), XPMEM_PAGE_NONE);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 20), 5);
+	end();
+}
+END_TEST
+
+/* The only copy is elsewhere when the owner moves the memory. */
+START_TEST(mremap_moves_what_is_away)
+{
+	char *to;
+
+	begin();
+	*fakeowner_word(&owner, 31) = 4;
+	remote_store(30, 5);
+	to = mmap(NULL, 2 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	module_recall(&p[0].module, SEGID, 30, 2, XPMEM_CTL_REASON_UNMAP);
+	ck_assert_ptr_eq(mremap(fakeowner_word(&owner, 30), 2 * 4096, 2 * 4096,
+				MREMAP_MAYMOVE | MREMAP_FIXED, to), to);
+	ck_assert_uint_eq(*(volatile uint64_t *)to, 5);
+	ck_assert_uint_eq(*(volatile uint64_t *)(to + 4096), 4);
+	end();
+}
+END_TEST
+
+START_TEST(munmap_drops_what_is_away)
+{
+	begin();
+	remote_store(30, 5);
+	module_recall(&p[0].module, SEGID, 30, 1, XPMEM_CTL_REASON_UNMAP);
+	ck_assert_int_eq(munmap(fakeowner_word(&owner, 30), 4096), 0);
+	ck_assert_ptr_eq(mmap(fakeowner_word(&owner, 30), 4096, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
+			 fakeowner_word(&owner, 30));
+	ck_assert_uint_eq(*fakeowner_word(&owner, 30), 0);
+	remote_store(31, 6);	/* the rest goes on */
+	ck_assert_uint_eq(*fakeowner_word(&owner, 31), 6);
+	end();
+}
+END_TEST
+
+START_TEST(fork_brings_all_home)
+{
+	begin();
+	remote_store(1, 5);
+	fakeowner_fork(&owner);
+	ck_assert_uint_eq(module_state(&p[1].module, SEGID, 1), XPMEM_PAGE_NONE);
+	ck_assert_uint_eq(module_mark(&p[0].module, SEGID, 1), XPMEM_PAGE_NONE);
+	fakeowner_forked(&owner);
+	remote_store(1, 6);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 6);
+	end();
+}
+END_TEST
+
+START_TEST(gone)
+{
+	uint64_t value;
+
+	begin();
+	remote_store(1, 5);
+	module_gone(&p[0].module, SEGID);
+	ck_assert_int_lt(module_load(&p[1].module, SEGID, 1, &value), 0);
+	ck_assert_int_eq(module_get(&p[1].module, SEGID, false), -ENOENT);
+	end();
+}
+END_TEST
+
+START_TEST(read_only_partition)
+{
+	begin_with("\taccess = \"read-only\"\n");
+	ck_assert_int_eq(module_get(&p[1].module, SEGID, true), -EACCES);
+	ck_assert_int_eq(module_get(&p[1].module, SEGID, false), PAGES * 4096);
+	end();
+}
+END_TEST
+
+START_TEST(pages_max)
+{
+	begin_with("\tpages_max = 63\n");
+	ck_assert_int_eq(module_get(&p[1].module, SEGID, true), -EDQUOT);
+	end();
+}
+END_TEST
+
+START_TEST(refused_owners)
+{
+	struct fakeowner other;
+
+	begin_with("");
+	fakeowner_map(&other, SEGID + 1, 1);
+	ck_assert_int_eq(fakeowner_connect(&other, p[0].owner_socket), ENOENT);
+	module_share(&p[0].module, SEGID + 1, other.memory, 1, 0);
+	ck_assert_int_eq(fakeowner_connect(&other, p[0].owner_socket), EOPNOTSUPP);
+	module_share(&p[0].module, SEGID + 2, other.memory, 1, XPMEM_SHARE_READ)->pid = 1;
+	other.segid = SEGID + 2;
+	ck_assert_int_eq(fakeowner_connect(&other, p[0].owner_socket), EACCES);
+	module_share(&p[0].module, SEGID + 3, owner.memory + 4096, 1, XPMEM_SHARE_READ);
+	other.segid = SEGID + 3;
+	ck_assert_int_eq(fakeowner_connect(&other, p[0].owner_socket), EBUSY);
+	end();
+}
+END_TEST
+
+/* A daemon that ends in order gives back what it alone has. */
+START_TEST(ends_in_order)
+{
+	begin();
+	remote_store(1, 5);
+	ck_assert_int_eq(partition_stop(&p[1]), 0);
+	ck_assert_uint_eq(module_state(&p[1].module, SEGID, 1), XPMEM_PAGE_NONE);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 5);
+	ck_assert_int_eq(partition_stop(&p[0]), 0);
+}
+END_TEST
+
+/* One that is killed takes a lease, and the owner of a shared page does not wait longer. */
+START_TEST(dead_partition)
+{
+	uint64_t before;
+
+	begin();
+	*fakeowner_word(&owner, 1) = 1;
+	ck_assert_uint_eq(remote_load(1), 1);
+	partition_kill(&p[1]);
+	before = now_ms();
+	*fakeowner_word(&owner, 1) = 2;
+	ck_assert_uint_le(now_ms() - before, 1600);
+	ck_assert_int_eq(partition_stop(&p[0]), 0);
+}
+END_TEST
+
+START_TEST(home_daemon_begins_anew)
+{
+	begin();
+	remote_store(1, 5);
+	*fakeowner_word(&owner, 2) = 6;
+	ck_assert_uint_eq(remote_load(2), 6);
+	partition_kill(&p[0]);
+	fakeowner_disconnect(&owner);
+	{
+		struct timespec now;
+
+		clock_gettime(CLOCK_BOOTTIME, &now);
+		p[0].module.grace_until = (uint64_t)now.tv_sec * 1000000000ULL +
+					  (uint64_t)now.tv_nsec + 1100000000ULL;
+	}
+	partition_start(&p[0]);
+	ck_assert_int_eq(fakeowner_connect(&owner, p[0].owner_socket), 0);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 5);
+	*fakeowner_word(&owner, 2) = 7;
+	ck_assert_uint_eq(remote_load(2), 7);
+	end();
+}
+END_TEST
+
+START_TEST(partition_daemon_begins_anew)
+{
+	begin();
+	remote_store(1, 5);
+	partition_kill(&p[1]);
+	partition_start(&p[1]);
+	partitions_meet(p);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 5);
+	remote_store(1, 6);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 6);
+	end();
+}
+END_TEST
+
+START_TEST(owner_connects_again)
+{
+	begin();
+	fakeowner_disconnect(&owner);
+	usleep(50000);
+	ck_assert_int_eq(fakeowner_connect(&owner, p[0].owner_socket), 0);
+	remote_store(1, 6);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 6);
+	end();
+}
+END_TEST
+
+START_TEST(control_and_counters)
+{
+	char reply[4096];
+
+	begin();
+	remote_store(1, 5);
+	partition_ask(&p[0], "{\"command\": \"segments\"}\n", reply, sizeof(reply));
+	ck_assert_ptr_nonnull(strstr(reply, "\"connected\":true"));
+	partition_ask(&p[1], "{\"command\": \"remote\"}\n", reply, sizeof(reply));
+	ck_assert_ptr_nonnull(strstr(reply, "\"pages\":64"));
+	partition_ask(&p[0], "{\"command\": \"counters\"}\n", reply, sizeof(reply));
+	ck_assert_ptr_nonnull(strstr(reply, "\"pages_exclusive\":1"));
+	partition_ask(&p[0], "{\"command\": \"partitions\"}\n", reply, sizeof(reply));
+	ck_assert_ptr_nonnull(strstr(reply, "\"up\":true"));
+	partition_ask(&p[0], "nonsense\n", reply, sizeof(reply));
+	ck_assert_ptr_nonnull(strstr(reply, "error"));
+	end();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("daemon");
+
+	add_case(suite, "loads", loads);
+	add_case(suite, "owner_stores_to_shared", owner_stores_to_shared);
+	add_case(suite, "stores", stores);
+	add_case(suite, "ping_pong", ping_pong);
+	add_case(suite, "fresh_pages", fresh_pages);
+	add_case(suite, "recall_drops", recall_drops);
+	add_case(suite, "recall_keeps", recall_keeps);
+	add_case(suite, "mremap_moves_what_is_away", mremap_moves_what_is_away);
+	add_case(suite, "munmap_drops_what_is_away", munmap_drops_what_is_away);
+	add_case(suite, "fork_brings_all_home", fork_brings_all_home);
+	add_case(suite, "gone", gone);
+	add_case(suite, "read_only_partition", read_only_partition);
+	add_case(suite, "pages_max", pages_max);
+	add_case(suite, "refused_owners", refused_owners);
+	add_case(suite, "ends_in_order", ends_in_order);
+	add_case(suite, "dead_partition", dead_partition);
+	add_case(suite, "home_daemon_begins_anew", home_daemon_begins_anew);
+	add_case(suite, "partition_daemon_begins_anew", partition_daemon_begins_anew);
+	add_case(suite, "owner_connects_again", owner_connects_again);
+	add_case(suite, "control_and_counters", control_and_counters);
+	return run_suite(suite);
+}
