@@ -94,6 +94,8 @@ void xpmd_limbo_open(struct xpmd_export *export, uint64_t first, uint64_t count)
 bool xpmd_limbo_covers(const struct xpmd_export *export, uint64_t first, uint64_t count);
 void xpmd_limbo_moved(struct xpmd_export *export, uint64_t from, uint64_t to, uint64_t bytes);
 void xpmd_limbo_unmapped(struct xpmd_export *export, uint64_t start, uint64_t end);
+/* What is missing there may be on its way: the worker has it. */
+bool xpmd_limbo_is_moved(const struct xpmd_export *export, uint64_t address);
 /* A store found nothing mapped: true: it goes on elsewhere, or waits in limbo. */
 bool xpmd_limbo_missed(struct xpmd_export *export, struct xpmd_job *job);
 /* Windows of which no event came; when to be called again */

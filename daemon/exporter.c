@@ -781,6 +781,8 @@ static void owner_faults(void *ctx, void *of, uint64_t address, bool missing, bo
 	job->write = write;
 	if (!at && missing && export->windows)
 		xpmd_jobs_add(&export->held, job);
+	else if (!at && missing && xpmd_limbo_is_moved(export, address))
+		xpmd_worker_queue_behind(export->worker, job);
 	else
 		xpmd_worker_queue(export->worker, job);
 }

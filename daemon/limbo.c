@@ -12,7 +12,8 @@
  *
  * Moved memory is no part of the segment any more, which is a range of addresses.  It
  * is still in the userfaultfd: a thread of the owner that touches it before its content
- * has come waits (@held), as nothing may be put there first.
+ * has come waits (@held, or behind the worker's jobs), as nothing may be put there
+ * first.
  */
 #include "export.h"
 
@@ -76,6 +77,17 @@ static void let_go(struct xpmd_export *export, uint64_t to, uint64_t bytes)
 		else
 			xpmd_worker_queue(export->worker, job);
 	}
+}
+
+bool xpmd_limbo_is_moved(const struct xpmd_export *export, uint64_t address)
+{
+	for (unsigned int m = 0; m < XPMD_MOVES; m++) {
+		const struct xpmd_move *move = &export->moves[m];
+
+		if (address >= move->to && address - move->to < move->bytes)
+			return true;
+	}
+	return false;
 }
 
 /* Pages of the segment in [start, end); false: none */

@@ -64,8 +64,6 @@ static void up(void *ctx, uint32_t partition, const struct xpmd_hello *other)
 	struct xpmd_peers *peers = ctx;
 	struct xpmd *d = peers->d;
 
-	xpmd_log_of(LOG_INFO, partition, 0, "partition %u (%s) is up", partition,
-		    xpmd_peers_find(d, partition)->name);
 	xpmd_home_connect(d->home, xpmd_now(), partition, other->incarnation);
 	xpmd_importer_up(d->importer, partition, other);
 }
@@ -75,8 +73,7 @@ static void down(void *ctx, uint32_t partition, const char *why)
 	struct xpmd_peers *peers = ctx;
 	struct xpmd *d = peers->d;
 
-	xpmd_log_of(LOG_WARNING, partition, 0, "partition %u (%s) is down: %s", partition,
-		    xpmd_peers_find(d, partition)->name, why);
+	(void)why;	/* the transport has logged it */
 	xpmd_home_disconnect(d->home, partition);
 	xpmd_importer_down(d->importer, partition);
 }
