@@ -332,7 +332,6 @@ void xpmd_session_greet(struct xpmd_stranger *stranger, const struct xpmd_wire_f
 static bool may_say(const struct xpmd_session *session, const struct xpmd_wire_frame *frame)
 {
 	uint32_t self = session->transport->config->self, other = session->partition->number;
-	uint32_t home;
 
 	switch (frame->type) {
 	case XPMEM_PROTO_READ:
@@ -340,6 +339,7 @@ static bool may_say(const struct xpmd_session *session, const struct xpmd_wire_f
 	case XPMEM_PROTO_TAKEN:
 	case XPMEM_PROTO_GIVE:
 	case XPMEM_PROTO_RECLAIM:
+	case XPMEM_PROTO_INSTALLED:
 		return frame->msg.segid >> 51 == self;
 	case XPMEM_PROTO_GRANT:
 	case XPMEM_PROTO_DENY:
@@ -349,8 +349,7 @@ static bool may_say(const struct xpmd_session *session, const struct xpmd_wire_f
 	case XPMEM_PROTO_GONE:
 		return frame->msg.segid >> 51 == other;
 	case XPMEM_PROTO_OPEN:
-		home = (uint32_t)(frame->open.segid >> 51);
-		return home == self;
+		return frame->open.segid >> 51 == self;
 	case XPMEM_PROTO_ATTACH:
 		return frame->attach.segid >> 51 == self;
 	case XPMEM_PROTO_CLOSE:

@@ -12,7 +12,8 @@
 
 static_assert((int)XPMEM_PROTO_READ == XPMD_READ && (int)XPMEM_PROTO_GRANT == XPMD_GRANT &&
 	      (int)XPMEM_PROTO_TAKEN == XPMD_TAKEN && (int)XPMEM_PROTO_RENEWED == XPMD_RENEWED &&
-	      (int)XPMEM_PROTO_INSTALLED == XPMD_INSTALLED && (int)XPMEM_PROTO_INSTALLED + 1 == XPMD_TYPE_MAX,
+	      (int)XPMEM_PROTO_INSTALLED == XPMD_INSTALLED &&
+	      (int)XPMEM_PROTO_INSTALLED + 1 == XPMD_TYPE_MAX,
 	      "types of coherence messages are those of coherence.h");
 static_assert(XPMEM_PROTO_PAGES_MAX == XPMD_MAX_PAGES && XPMEM_PROTO_PAGE == XPMD_PAGE,
 	      "pages are those of coherence.h");
@@ -89,6 +90,7 @@ static bool needs_pages(enum xpmem_proto_type type)
 	case XPMEM_PROTO_TAKE:
 	case XPMEM_PROTO_GIVE:
 	case XPMEM_PROTO_RECLAIM:
+	case XPMEM_PROTO_INSTALLED:
 		return true;
 	default:
 		return false;

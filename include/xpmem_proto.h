@@ -146,7 +146,7 @@ struct xpmem_proto_header {
  * @segid: segment; 0 in RENEW, RENEWED and FENCED
  * @first: page
  * @count: pages, at most XPMEM_PROTO_PAGES_MAX; at least 1 in READ, WRITE, GRANT, TAKE,
- *	GIVE and RECLAIM
+ *	GIVE, RECLAIM and INSTALLED
  * @gen: generation of the page at home
  * @epoch: of the partition that is not home, as its home counts
  * @error: errno or 0

@@ -53,7 +53,7 @@ static const struct xpmd_wire_frame *frames(void)
 	struct xpmd_wire_frame *frame = all;
 	enum xpmem_proto_type type;
 
-	for (type = XPMEM_PROTO_READ; type <= XPMEM_PROTO_GONE; type++) {
+	for (type = XPMEM_PROTO_READ; type <= XPMEM_PROTO_INSTALLED; type++) {
 		*frame = message(type);
 		frame->channel = type % 2 ? XPMD_BULK : XPMD_URGENT;
 		frame++;
@@ -150,7 +150,7 @@ START_TEST(round_trips)
 		ck_assert_int_eq(decode(&decoded), XPMD_WIRE_OK);
 		expect_same(frame, &decoded);
 	}
-	ck_assert_uint_eq(n, 25);
+	ck_assert_uint_eq(n, 26);
 }
 END_TEST
 
@@ -270,7 +270,7 @@ START_TEST(reasons)
 #define OF(name, field) offsetof(struct xpmem_proto_##name, field), \
 		sizeof(((struct xpmem_proto_##name *)0)->field)
 		{ XPMEM_PROTO_READ, OF(header, type), 0, XPMD_WIRE_TYPE },
-		{ XPMEM_PROTO_READ, OF(header, type), 15, XPMD_WIRE_TYPE },
+		{ XPMEM_PROTO_READ, OF(header, type), 16, XPMD_WIRE_TYPE },
 		{ XPMEM_PROTO_READ, OF(header, type), 63, XPMD_WIRE_TYPE },
 		{ XPMEM_PROTO_READ, OF(header, type), 73, XPMD_WIRE_TYPE },
 		{ XPMEM_PROTO_READ, OF(header, type), 0x101, XPMD_WIRE_TYPE },
