@@ -8,6 +8,10 @@
  */
 #include "config.h"
 
+#include "address.h"
+#include "uapi/xpmem_ctl.h"
+#include "xpmem_owner.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
@@ -19,9 +23,6 @@
 #include <unistd.h>
 
 #include <confuse.h>
-
-#include "uapi/xpmem_ctl.h"
-#include "xpmem_owner.h"
 
 #define DEFAULT_LISTEN	"tcp://[::]:7474"
 #define DEFAULT_CONTROL	"/run/xpmem/control.sock"
@@ -222,30 +223,11 @@ static bool is_inet(const char *text)
 	return inet_pton(AF_INET6, host + 1, address) == 1;
 }
 
-static bool is_address(const char *text)
-{
-	if (strncmp(text, "tcp://", 6) == 0)
-		return is_inet(text + 6);
-	if (strncmp(text, "vsock://", 8) == 0) {
-		char cid[16];
-		const char *colon = strchr(text + 8, ':');
-		size_t length;
-
-		if (!colon)
-			return false;
-		length = (size_t)(colon - (text + 8));
-		if (length == 0 || length >= sizeof(cid))
-			return false;
-		memcpy(cid, text + 8, length);
-		cid[length] = '\0';
-		return is_number(cid, 0, UINT32_MAX) && is_number(colon + 1, 1, UINT32_MAX);
-	}
-	return false;
-}
-
 static void check_address(int line, const char *name, const char *text)
 {
-	if (!is_address(text))
+	struct xpmd_address address;
+
+	if (xpmd_address_parse(&address, text) < 0)
 		mistake(line,
 			"%s: \"%s\" is no address (tcp://192.0.2.1:7474, tcp://[2001:db8::1]:7474, vsock://3:7474)",
 			name, text);

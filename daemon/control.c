@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "control.h"
 
+#include "config.h"
+#include "counters.h"
+#include "daemon.h"
+#include "exporter.h"
+#include "importer.h"
+#include "kchannel.h"
+#include "log.h"
+#include "owner.h"
+#include "peers.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,16 +22,6 @@
 #include <unistd.h>
 
 #include <jansson.h>
-
-#include "kchannel.h"
-#include "config.h"
-#include "counters.h"
-#include "daemon.h"
-#include "exporter.h"
-#include "importer.h"
-#include "log.h"
-#include "owner.h"
-#include "peers.h"
 
 #define LINE_BYTES	1024
 #define CLIENTS_MAX	16u

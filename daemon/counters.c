@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "counters.h"
 
-#include "kchannel.h"
 #include "daemon.h"
 #include "home.h"
+#include "kchannel.h"
 #include "record.h"
 #include "replica.h"
 

@@ -26,6 +26,7 @@ struct xpmd {
 	uint64_t started;
 	struct xpmd_trace *trace;	/* NULL: none */
 	struct xpmd_kchannel *channel;
+	struct xpmd_identity *identity;
 	struct xpmd_transport *transport;
 	struct xpmd_home *home;
 	struct xpmd_replica *replica;

@@ -14,20 +14,20 @@
  */
 #include "exporter.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "kchannel.h"
 #include "config.h"
 #include "daemon.h"
 #include "export.h"
+#include "kchannel.h"
 #include "log.h"
 #include "owner.h"
 #include "trace.h"
 #include "traps.h"
 #include "uapi/xpmem_ioctl.h"
 #include "worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define OWN_RECALL	(1ULL << 63)	/* ids of recalls that are not the module's */
 #define FETCH_TRIES	16

@@ -16,17 +16,17 @@
  */
 #include "importer.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "kchannel.h"
 #include "config.h"
 #include "daemon.h"
 #include "identity.h"
+#include "kchannel.h"
 #include "log.h"
 #include "peers.h"
 #include "trace.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define SESSION_WAIT_NS	1000000000ULL
 #define REOPEN_WAIT_NS	2000000000ULL
@@ -310,10 +310,9 @@ static struct errand *find_errand(struct xpmd_importer *importer, uint32_t home,
 
 /* ---- What the home's daemon answers */
 
-static void proved(void *ctx, uint64_t number, uint32_t home, uint32_t error,
-		   const char *credential)
+void xpmd_importer_proved(struct xpmd_importer *importer, uint64_t number, uint32_t home,
+			  uint32_t error, const char *credential)
 {
-	struct xpmd_importer *importer = ctx;
 	struct errand *errand = find_errand(importer, home, number, PROVING, false);
 
 	if (!errand)
@@ -341,7 +340,7 @@ void xpmd_importer_challenged(struct xpmd_importer *importer, uint32_t home, uin
 	};
 	memcpy(proof.nonce, nonce, sizeof(proof.nonce));
 	errand->stage = PROVING;
-	xpmd_identity_prove(importer->d, &proof, proved, importer);
+	xpmd_identity_prove(importer->d->identity, &proof);
 }
 
 static int add_import(struct xpmd_importer *importer, const struct errand *errand, uint64_t pages,

@@ -31,6 +31,9 @@ void xpmd_importer_up(struct xpmd_importer *importer, uint32_t home,
 void xpmd_importer_down(struct xpmd_importer *importer, uint32_t home);
 void xpmd_importer_challenged(struct xpmd_importer *importer, uint32_t home, uint64_t id,
 			      const uint8_t nonce[32]);
+/* A credential for an errand; @error: positive, or 0 */
+void xpmd_importer_proved(struct xpmd_importer *importer, uint64_t number, uint32_t home,
+			  uint32_t error, const char *credential);
 void xpmd_importer_opened(struct xpmd_importer *importer, uint32_t home,
 			  const struct xpmd_opened *opened);
 void xpmd_importer_attached(struct xpmd_importer *importer, uint32_t home,

@@ -6,15 +6,15 @@
  */
 #include "kchannel.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "config.h"
 #include "device.h"
 #include "log.h"
 #include "record.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #define RECORDS_PER_READ	64
 #define RANGES_PER_LIST		256

@@ -15,14 +15,13 @@
  * has come waits (@held, or behind the worker's jobs), as nothing may be put there
  * first.
  */
+#include "daemon.h"
 #include "export.h"
+#include "traps.h"
+#include "worker.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "daemon.h"
-#include "traps.h"
-#include "worker.h"
 
 #define WINDOW_NS	1000000000ULL
 #define MOVE_NS		5000000000ULL

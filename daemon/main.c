@@ -7,6 +7,25 @@
  * of this one's stays with them for their leases; the module waits for these by
  * itself, or for the next daemon.
  */
+#include "config.h"
+#include "control.h"
+#include "daemon.h"
+#include "exporter.h"
+#include "home.h"
+#include "identity.h"
+#include "importer.h"
+#include "kchannel.h"
+#include "log.h"
+#include "metrics.h"
+#include "owner.h"
+#include "peers.h"
+#include "privilege.h"
+#include "reload.h"
+#include "replica.h"
+#include "trace.h"
+#include "transport.h"
+#include "worker.h"
+
 #include <argp.h>
 #include <errno.h>
 #include <signal.h>
@@ -18,24 +37,6 @@
 #include <unistd.h>
 
 #include <systemd/sd-daemon.h>
-
-#include "kchannel.h"
-#include "config.h"
-#include "control.h"
-#include "daemon.h"
-#include "exporter.h"
-#include "home.h"
-#include "importer.h"
-#include "log.h"
-#include "metrics.h"
-#include "owner.h"
-#include "peers.h"
-#include "privilege.h"
-#include "reload.h"
-#include "replica.h"
-#include "trace.h"
-#include "transport.h"
-#include "worker.h"
 
 #define DEFAULT_CONFIG	"/etc/xpmem/xpmemd.conf"
 #define GIVE_BACK_USEC	2000000ULL
@@ -358,6 +359,10 @@ static int begin(struct run *run, const struct options *options)
 		xpmd_log(LOG_ERR, "%s: %s", options->trace, strerror(-rc));
 		return rc;
 	}
+	/* It forks: before there are threads, and before memory is locked. */
+	rc = xpmd_identity_new(&d->identity, d->config->munge_socket);
+	if (rc < 0)
+		return rc;
 	rc = begin_event(run);
 	if (rc < 0)
 		return rc;
@@ -365,6 +370,8 @@ static int begin(struct run *run, const struct options *options)
 	rc = begin_channel(d);
 	if (rc >= 0)
 		rc = begin_cores(d);
+	if (rc >= 0)
+		rc = xpmd_identity_start(d->identity, d, &xpmd_peers_identity_ops);
 	if (rc >= 0)
 		rc = begin_transport(d);
 	if (rc >= 0)
@@ -401,6 +408,7 @@ static void finish(struct run *run, int status)
 	if (!workers_ended())
 		_exit(status);
 	xpmd_transport_free(d->transport);
+	xpmd_identity_free(d->identity);
 	xpmd_home_free(d->home);
 	xpmd_replica_free(d->replica);
 	xpmd_peers_free(d->peers);

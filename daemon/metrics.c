@@ -6,6 +6,12 @@
  */
 #include "metrics.h"
 
+#include "config.h"
+#include "counters.h"
+#include "daemon.h"
+#include "log.h"
+#include "transport.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -16,12 +22,6 @@
 
 #include <microhttpd.h>
 #include <systemd/sd-event.h>
-
-#include "config.h"
-#include "counters.h"
-#include "daemon.h"
-#include "log.h"
-#include "transport.h"
 
 #define CONNECTIONS_MAX	16u
 #define TIMEOUT_SECONDS	10u

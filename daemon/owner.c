@@ -9,6 +9,8 @@
  */
 #include "owner.h"
 
+#include "log.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -19,8 +21,6 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "log.h"
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77			/* Linux 6.5 */

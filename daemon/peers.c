@@ -7,19 +7,18 @@
  */
 #include "peers.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "kchannel.h"
 #include "config.h"
 #include "daemon.h"
 #include "exporter.h"
 #include "home.h"
-#include "identity.h"
 #include "importer.h"
+#include "kchannel.h"
 #include "log.h"
 #include "replica.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct xpmd_peers {
 	struct xpmd *d;
@@ -74,6 +73,7 @@ static void down(void *ctx, uint32_t partition, const char *why)
 	struct xpmd *d = peers->d;
 
 	(void)why;	/* the transport has logged it */
+	xpmd_identity_forget(d->identity, partition);
 	xpmd_home_disconnect(d->home, partition);
 	xpmd_importer_down(d->importer, partition);
 }
@@ -126,10 +126,9 @@ static void answer_open(struct xpmd *d, uint32_t partition, const struct xpmd_op
 }
 
 static void known(void *ctx, uint32_t partition, const struct xpmd_open *open, uint32_t error,
-		  const struct xpmd_user *user)
+		  const struct xpmd_auth_user *user)
 {
-	struct xpmd_peers *peers = ctx;
-	struct xpmd *d = peers->d;
+	struct xpmd *d = ctx;
 	const struct xpmd_partition *policy = xpmd_peers_find(d, partition);
 	uint64_t pages = 0;
 	int rc = -(int)error;
@@ -143,6 +142,16 @@ static void known(void *ctx, uint32_t partition, const struct xpmd_open *open, u
 	answer_open(d, partition, open, rc, pages);
 }
 
+static void proved(void *ctx, uint64_t number, uint32_t partition, uint32_t error,
+		   const char *credential)
+{
+	struct xpmd *d = ctx;
+
+	xpmd_importer_proved(d->importer, number, partition, error, credential);
+}
+
+const struct xpmd_identity_ops xpmd_peers_identity_ops = { proved, known };
+
 static void open_segment(void *ctx, uint32_t partition, const struct xpmd_open *open)
 {
 	struct xpmd_peers *peers = ctx;
@@ -151,14 +160,14 @@ static void open_segment(void *ctx, uint32_t partition, const struct xpmd_open *
 	if (open->write && xpmd_peers_find(d, partition)->read_only)
 		answer_open(d, partition, open, -EACCES, 0);
 	else
-		xpmd_identity_know(d, partition, open, known, peers);
+		xpmd_identity_know(d->identity, partition, open);
 }
 
 static void challenge(void *ctx, uint32_t partition, uint64_t id)
 {
 	struct xpmd_peers *peers = ctx;
 
-	xpmd_identity_challenge(peers->d, partition, id);
+	xpmd_identity_challenge(peers->d->identity, partition, id);
 }
 
 static void attach(void *ctx, uint32_t partition, const struct xpmd_attach *attach)

@@ -6,6 +6,7 @@
 #ifndef XPMD_PEERS_H
 #define XPMD_PEERS_H
 
+#include "identity.h"
 #include "transport.h"
 
 struct xpmd;
@@ -14,6 +15,8 @@ struct xpmd_peers;
 
 /* Operations of the transport; their context is the peers. */
 extern const struct xpmd_session_ops xpmd_peers_session_ops;
+/* And of the identity, of which it is the daemon */
+extern const struct xpmd_identity_ops xpmd_peers_identity_ops;
 
 int xpmd_peers_new(struct xpmd_peers **ret, struct xpmd *d);
 void xpmd_peers_free(struct xpmd_peers *peers);

@@ -6,6 +6,8 @@
  */
 #include "privilege.h"
 
+#include "log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -16,8 +18,6 @@
 #include <unistd.h>
 
 #include <linux/capability.h>
-
-#include "log.h"
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
@@ -46,18 +46,12 @@ void xpmd_privilege_pin(void)
 int xpmd_privilege_drop(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2], had[2];
-	const __u32 keep = 1U << CAP_SETUID | 1U << CAP_SETGID;
+	const struct __user_cap_data_struct none[2] = { { 0 } };
 
-	if (syscall(SYS_capget, &header, had) < 0)
-		return -errno;
-	memset(data, 0, sizeof(data));
-	data[0].permitted = data[0].effective = had[0].permitted & keep;
-	for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
-		if (!(cap < 32 && keep >> cap & 1))
-			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);	/* EPERM: had none */
+	for (int cap = 0; cap < 64; cap++)
+		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);	/* fails when there was none */
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (syscall(SYS_capset, &header, data) < 0)
+	if (syscall(SYS_capset, &header, none) < 0)
 		return -errno;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }

@@ -11,8 +11,8 @@
 void xpmd_privilege_pin(void);
 
 /*
- * Gives up all capabilities but those to become the user for whom a credential is
- * made.  0 or -errno
+ * Gives up all capabilities: becoming a user, for whom a credential is made, is another
+ * process's (auth.h).  0 or -errno
  */
 int xpmd_privilege_drop(void);
 

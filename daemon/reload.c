@@ -6,15 +6,15 @@
  */
 #include "reload.h"
 
-#include <stdbool.h>
-#include <string.h>
-
 #include "config.h"
 #include "daemon.h"
 #include "exporter.h"
 #include "log.h"
 #include "owner.h"
 #include "peers.h"
+
+#include <stdbool.h>
+#include <string.h>
 
 static bool same(const char *a, const char *b)
 {

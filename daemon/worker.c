@@ -11,16 +11,16 @@
  */
 #include "worker.h"
 
+#include "kchannel.h"
+#include "traps.h"
+#include "uffd.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#include "kchannel.h"
-#include "traps.h"
-#include "uffd.h"
 
 #define FETCH_TRIES	16
 #define HUGE_BYTES	(2u << 20)
