@@ -225,9 +225,11 @@ static bool is_inet(const char *text)
 
 static void check_address(int line, const char *name, const char *text)
 {
+	const char *port = strrchr(text, ':');
 	struct xpmd_address address;
 
-	if (xpmd_address_parse(&address, text) < 0)
+	/* Port 0 is any to a socket; nobody could find it. */
+	if (xpmd_address_parse(&address, text) < 0 || !port || strcmp(port, ":0") == 0)
 		mistake(line,
 			"%s: \"%s\" is no address (tcp://192.0.2.1:7474, tcp://[2001:db8::1]:7474, vsock://3:7474)",
 			name, text);
