@@ -304,8 +304,7 @@ static void read_partition(struct xpmd_config *config, struct xpmd_partition *pa
 
 static void read_listen(struct xpmd_config *config, cfg_t *cfg)
 {
-	bool given = is_set(cfg, "listen");
-	unsigned int n = given ? cfg_size(cfg, "listen") : 1;
+	unsigned int n = cfg_size(cfg, "listen");
 
 	config->listen = calloc(n + 1, sizeof(*config->listen));
 	if (!config->listen) {
@@ -313,7 +312,7 @@ static void read_listen(struct xpmd_config *config, cfg_t *cfg)
 		return;
 	}
 	for (unsigned int i = 0; i < n; i++) {
-		config->listen[i] = copy(given ? cfg_getnstr(cfg, "listen", i) : DEFAULT_LISTEN);
+		config->listen[i] = copy(cfg_getnstr(cfg, "listen", i));
 		if (config->listen[i])
 			check_address(line_of(cfg, "listen"), "listen", config->listen[i]);
 	}
@@ -396,7 +395,7 @@ struct xpmd_config *xpmd_config_read(const char *path_name)
 	cfg_opt_t options[] = {
 		CFG_INT("number", 0, CFGF_NONE),
 		CFG_STR("name", NULL, CFGF_NONE),
-		CFG_STR_LIST("listen", NULL, CFGF_NODEFAULT),
+		CFG_STR_LIST("listen", "{" DEFAULT_LISTEN "}", CFGF_NONE),
 		CFG_STR("certificate", NULL, CFGF_NONE),
 		CFG_STR("key", NULL, CFGF_NONE),
 		CFG_STR("authority", NULL, CFGF_NONE),

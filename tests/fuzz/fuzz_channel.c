@@ -2,6 +2,8 @@
 /*
  * The decoder of the module's records: whatever is read, the records it gives out are
  * what their type promises, and it comes to an end.
+ *
+ * sources: daemon/record.c
  */
 #include "record.h"
 
