@@ -66,6 +66,8 @@ struct xpmd_recall {
 	uint64_t first, count;
 	uint32_t reason;
 	bool gone;
+	bool late;			/* of a segment nobody knows: to be answered when an
+					 * earlier daemon's leases have run out */
 	bool fork;
 	uint64_t question;		/* fork: the helper's id */
 };

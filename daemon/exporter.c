@@ -589,12 +589,16 @@ void xpmd_exporter_record(struct xpmd_exporter *exporter, const struct xpmem_ctl
 	struct xpmd_export *export = xpmd_export_find(exporter, record->segid);
 	struct xpmd_recall *recall;
 
-	if (!export) {
+	if (!export && xpmd_now() >= d->grace_until) {
 		/* Nobody was ever given a page of it. */
 		xpmd_kchannel_complete(d->channel, record->id, 0, 0);
 		return;
 	}
 	recall = add_recall(exporter, record->id, record->segid);
+	if (!export) {
+		recall->late = true;
+		return;
+	}
 	if (record->type == XPMEM_CTL_GONE) {
 		recall->gone = true;
 		xpmd_home_remove_segment(d->home, xpmd_now(), record->segid, record->id);
@@ -918,9 +922,30 @@ static uint64_t expire_traps(struct xpmd_export *export, uint64_t now)
 	return next;
 }
 
+/* Segments that were gone before this daemon could ask what they were */
+static uint64_t complete_late(struct xpmd_exporter *exporter, uint64_t now)
+{
+	uint64_t until = exporter->d->grace_until;
+	bool any = false;
+
+	for (struct xpmd_recall **at = &exporter->recalls; *at; ) {
+		struct xpmd_recall *recall = *at;
+
+		if (!recall->late || now < until) {
+			any |= recall->late;
+			at = &recall->next;
+			continue;
+		}
+		*at = recall->next;
+		xpmd_kchannel_complete(exporter->d->channel, recall->id, 0, 0);
+		free(recall);
+	}
+	return any ? until : UINT64_MAX;
+}
+
 uint64_t xpmd_exporter_tick(struct xpmd_exporter *exporter, uint64_t now)
 {
-	uint64_t next = UINT64_MAX;
+	uint64_t next = complete_late(exporter, now);
 
 	sweep(exporter);
 	for (struct xpmd_export *export = exporter->exports; export; export = export->next) {

@@ -374,6 +374,9 @@ static int begin(struct run *run, const struct options *options)
 		rc = xpmd_identity_start(d->identity, d, &xpmd_peers_identity_ops);
 	if (rc >= 0)
 		rc = begin_transport(d);
+	/* Before the first worker: capabilities are a thread's. */
+	if (rc >= 0)
+		rc = xpmd_privilege_drop();
 	if (rc >= 0)
 		rc = xpmd_exporter_start(d->exporter);
 	if (rc >= 0)
@@ -382,8 +385,6 @@ static int begin(struct run *run, const struct options *options)
 		rc = xpmd_control_new(&d->control, d);
 	if (rc >= 0 && d->config->metrics)
 		rc = xpmd_metrics_new(&d->metrics, d);
-	if (rc >= 0)
-		rc = xpmd_privilege_drop();
 	if (rc >= 0)
 		rc = xpmd_kchannel_start(d->channel, d->event, &channel_ops, d);
 	return rc;

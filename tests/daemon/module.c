@@ -428,6 +428,13 @@ void module_gone(struct module *m, int64_t segid)
 	pthread_mutex_unlock(&m->lock);
 }
 
+void module_gone_unknown(struct module *m, int64_t segid)
+{
+	struct xpmem_ctl_record record = { .type = XPMEM_CTL_GONE, .segid = segid };
+
+	wait_for(m, tell(m, &record, true), "GONE");
+}
+
 unsigned int module_mark(struct module *m, int64_t segid, uint64_t page)
 {
 	unsigned int mark_of;

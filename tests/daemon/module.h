@@ -63,6 +63,8 @@ struct home_segment *module_share(struct module *m, int64_t segid, void *start, 
 void module_recall(struct module *m, int64_t segid, uint64_t first, uint64_t count,
 		   uint32_t reason);
 void module_gone(struct module *m, int64_t segid);
+/* The same of one that the module does not find by its id any more */
+void module_gone_unknown(struct module *m, int64_t segid);
 unsigned int module_mark(struct module *m, int64_t segid, uint64_t page);
 
 /* Elsewhere; errors are negative */

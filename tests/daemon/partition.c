@@ -156,3 +156,40 @@ void partitions_meet(struct partition p[2])
 	}
 	ck_abort_msg("no session: %s", reply);
 }
+
+void partition_get(struct partition *p, const char *url, char *reply, size_t size)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)p->metrics_port),
+	};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t length = 0;
+	char request[128];
+	ssize_t n;
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	snprintf(request, sizeof(request), "GET %s HTTP/1.0\r\n\r\n", url);
+	ck_assert_int_eq(send(fd, request, strlen(request), 0), (int)strlen(request));
+	while (length < size - 1 && (n = recv(fd, reply + length, size - 1 - length, 0)) > 0)
+		length += (size_t)n;
+	reply[length] = '\0';
+	close(fd);
+}
+
+void partition_change(struct partition *p, const char *from, const char *to)
+{
+	char path[128], text[4096] = "", changed[8192], *at;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/conf", p->directory);
+	file = fopen(path, "r");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_uint_gt(fread(text, 1, sizeof(text) - 1, file), 0);
+	fclose(file);
+	at = strstr(text, from);
+	ck_assert_ptr_nonnull(at);
+	*at = '\0';
+	snprintf(changed, sizeof(changed), "%s%s%s", text, to, at + strlen(from));
+	write_file(p->directory, "conf", changed);
+}

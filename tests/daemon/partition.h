@@ -25,4 +25,9 @@ void partitions_meet(struct partition p[2]);
 /* One line of the control socket */
 void partition_ask(struct partition *p, const char *command, char *reply, size_t size);
 
+/* GET of its metrics' address */
+void partition_get(struct partition *p, const char *url, char *reply, size_t size);
+/* In its configuration, @from becomes @to. */
+void partition_change(struct partition *p, const char *from, const char *to);
+
 #endif /* PARTITION_H */

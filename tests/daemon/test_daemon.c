@@ -7,6 +7,7 @@
 #include "check_main.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -313,6 +314,56 @@ START_TEST(home_daemon_begins_anew)
 }
 END_TEST
 
+/* A segment that went while no daemon was there: whoever had pages has them for a lease. */
+START_TEST(gone_while_no_daemon)
+{
+	struct timespec now;
+	uint64_t before;
+
+	begin();
+	ck_assert_uint_eq(remote_load(2), 0);
+	partition_kill(&p[0]);
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	p[0].module.grace_until = (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec +
+				  1500000000ULL;
+	before = now_ms();
+	partition_start(&p[0]);
+	module_gone_unknown(&p[0].module, SEGID + 9);
+	ck_assert_uint_ge(now_ms() - before, 1400);
+	ck_assert_uint_le(now_ms() - before, 3000);
+	end();
+}
+END_TEST
+
+START_TEST(limits_read_again)
+{
+	begin();
+	partition_change(&p[0], "users = \"trust\"", "access = \"read-only\" users = \"trust\"");
+	kill(p[0].daemon, SIGHUP);
+	for (int i = 0; i < 200 && module_get(&p[1].module, SEGID, true) >= 0; i++)
+		usleep(20000);
+	ck_assert_int_eq(module_get(&p[1].module, SEGID, true), -EACCES);
+	ck_assert_int_gt(module_get(&p[1].module, SEGID, false), 0);
+	end();
+}
+END_TEST
+
+START_TEST(metrics)
+{
+	char reply[16384];
+
+	begin();
+	remote_store(1, 5);
+	partition_get(&p[0], "/metrics", reply, sizeof(reply));
+	ck_assert_ptr_nonnull(strstr(reply, "200 OK"));
+	ck_assert_ptr_nonnull(strstr(reply, "\nxpmemd_home_pages_exclusive 1\n"));
+	ck_assert_ptr_nonnull(strstr(reply, "\nxpmemd_partition_up{partition=\"p2\"} 1\n"));
+	partition_get(&p[0], "/", reply, sizeof(reply));
+	ck_assert_ptr_nonnull(strstr(reply, "404"));
+	end();
+}
+END_TEST
+
 START_TEST(partition_daemon_begins_anew)
 {
 	begin();
@@ -381,6 +432,9 @@ int main(void)
 	add_case(suite, "dead_partition", dead_partition);
 	add_case(suite, "home_daemon_begins_anew", home_daemon_begins_anew);
 	add_case(suite, "partition_daemon_begins_anew", partition_daemon_begins_anew);
+	add_case(suite, "gone_while_no_daemon", gone_while_no_daemon);
+	add_case(suite, "limits_read_again", limits_read_again);
+	add_case(suite, "metrics", metrics);
 	add_case(suite, "owner_connects_again", owner_connects_again);
 	add_case(suite, "control_and_counters", control_and_counters);
 	return run_suite(suite);
