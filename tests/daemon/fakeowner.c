@@ -87,7 +87,6 @@ static uint32_t do_as_told(struct fakeowner *owner, const struct xpmem_owner_pac
 		return madvise((void *)(uintptr_t)packet->first, packet->count, MADV_DONTNEED) < 0
 			       ? (uint32_t)errno : 0;
 	case XPMEM_OWNER_LOST:
-		owner->last_lost = packet->first;
 		owner->losts++;
 		return mmap((void *)(uintptr_t)packet->first, packet->count, PROT_NONE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED
@@ -107,6 +106,8 @@ static void *help(void *argument)
 			owner->forks_answered++;
 			continue;
 		}
+		if (owner->deaf)
+			continue;
 		packet.error = do_as_told(owner, &packet);
 		packet.type = XPMEM_OWNER_ANSWER;
 		if (send(owner->socket, &packet, sizeof(packet), MSG_NOSIGNAL) < 0)

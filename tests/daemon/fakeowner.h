@@ -7,6 +7,7 @@
 #define FAKEOWNER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,7 +18,7 @@ struct fakeowner {
 	int uffd, socket;
 	pthread_t helper;
 	_Atomic(unsigned int) traps, give_ups, losts, forks_answered;
-	uint64_t last_lost;
+	atomic_bool deaf;	/* reads questions and does nothing */
 };
 
 /* False: this kernel or user has no userfaultfd. */

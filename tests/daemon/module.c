@@ -107,7 +107,7 @@ static int mark(struct module *m, struct xpmem_ctl_mark *arg)
 	return 0;
 }
 
-static bool is_present(const char *address)
+bool is_present(const char *address)
 {
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	uint64_t entry = 0;

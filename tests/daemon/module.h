@@ -76,4 +76,7 @@ unsigned int module_state(struct module *m, int64_t segid, uint64_t page);
 void module_drop(struct module *m, int64_t segid, uint64_t first, uint64_t count);
 void module_release(struct module *m, int64_t segid);
 
+/* The process itself has the page, without asking anybody. */
+bool is_present(const char *address);
+
 #endif /* MODULE_H */

@@ -147,6 +147,8 @@ START_TEST(recall_drops)
 	module_recall(&p[0].module, SEGID, 20, 2, XPMEM_CTL_REASON_CLEAR);
 	ck_assert_uint_eq(module_state(&p[1].module, SEGID, 20), XPMEM_PAGE_NONE);
 	ck_assert_uint_eq(module_state(&p[1].module, SEGID, 21), XPMEM_PAGE_NONE);
+	usleep(100000);		/* what came back would be put by now */
+	ck_assert(!is_present((char *)fakeowner_word(&owner, 20)));
 	madvise(fakeowner_word(&owner, 20), 8192, MADV_DONTNEED);
 	ck_assert_uint_eq(*fakeowner_word(&owner, 20), 0);
 	ck_assert_uint_eq(*fakeowner_word(&owner, 21), 0);
@@ -378,13 +380,49 @@ START_TEST(partition_daemon_begins_anew)
 }
 END_TEST
 
+static void *store_six(void *unused)
+{
+	(void)unused;
+	remote_store(1, 6);
+	return NULL;
+}
+
+/* A helper that has died owes an answer: the next one is asked again. */
 START_TEST(owner_connects_again)
 {
+	pthread_t thread;
+
 	begin();
+	owner.deaf = true;
+	pthread_create(&thread, NULL, store_six, NULL);
+	usleep(200000);
+	ck_assert_uint_eq(owner.give_ups, 0);
+	fakeowner_disconnect(&owner);
+	owner.deaf = false;
+	ck_assert_int_eq(fakeowner_connect(&owner, p[0].owner_socket), 0);
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(owner.give_ups, 1);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 6);
 	fakeowner_disconnect(&owner);
 	usleep(50000);
 	ck_assert_int_eq(fakeowner_connect(&owner, p[0].owner_socket), 0);
 	remote_store(1, 6);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 6);
+	end();
+}
+END_TEST
+
+/* Pages that are asked for while there is no helper wait for it. */
+START_TEST(owner_connects_later)
+{
+	pthread_t thread;
+
+	begin();
+	fakeowner_disconnect(&owner);
+	pthread_create(&thread, NULL, store_six, NULL);
+	usleep(200000);
+	ck_assert_int_eq(fakeowner_connect(&owner, p[0].owner_socket), 0);
+	pthread_join(thread, NULL);
 	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 6);
 	end();
 }
@@ -436,6 +474,7 @@ int main(void)
 	add_case(suite, "limits_read_again", limits_read_again);
 	add_case(suite, "metrics", metrics);
 	add_case(suite, "owner_connects_again", owner_connects_again);
+	add_case(suite, "owner_connects_later", owner_connects_later);
 	add_case(suite, "control_and_counters", control_and_counters);
 	return run_suite(suite);
 }
