@@ -47,6 +47,7 @@ struct xpmd_export {
 	bool dead;			/* GONE is answered: to be freed */
 	bool frozen;
 	struct xpmd_owner *owner;	/* NULL: its helper is not connected */
+	bool welcomed;			/* and may be asked */
 	struct xpmd_worker *worker;
 	struct xpmd_job *active;
 	struct xpmd_jobs asked;

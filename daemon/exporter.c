@@ -131,7 +131,7 @@ static void ask(struct xpmd_export *export, struct xpmd_job *job)
 		.first = job->address, .count = pages * XPMD_PAGE,
 	};
 
-	if (export->owner)
+	if (export->owner && export->welcomed)
 		xpmd_owner_send(export->owner, &packet);
 }
 
@@ -651,12 +651,22 @@ static int owner_hello(void *ctx, struct xpmd_owner *owner, int64_t segid, pid_t
 	if (export->owner)
 		xpmd_owner_close(export->owner);
 	export->owner = owner;
+	export->welcomed = false;
 	xpmd_worker_connect(export->worker, uffd);
 	xpmd_log_of(LOG_DEBUG, 0, segid, "owner %d is connected", pid);
 	*export_ret = export;
+	return 0;
+}
+
+/* What an earlier helper owes is asked again. */
+static void owner_welcomed(void *ctx, void *of)
+{
+	struct xpmd_export *export = of;
+
+	(void)ctx;
+	export->welcomed = true;
 	for (struct xpmd_job *job = export->asked.head; job; job = job->next)
 		ask(export, job);
-	return 0;
 }
 
 static void owner_gone(void *ctx, void *of)
@@ -813,6 +823,7 @@ static void owner_unmapped(void *ctx, void *of, uint64_t start, uint64_t end)
 
 static const struct xpmd_owner_ops owner_ops = {
 	.hello = owner_hello,
+	.welcomed = owner_welcomed,
 	.answer = owner_answer,
 	.fork = owner_fork,
 	.forked = owner_forked,

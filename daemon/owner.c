@@ -214,8 +214,9 @@ static int accept_hello(struct xpmd_owner *owner, const struct xpmem_owner_packe
 		return -ESRCH;
 	sd_event_source_disable_unref(owner->timer);
 	owner->timer = NULL;
-	return sd_event_add_io(owners->event, &owner->events, owner->uffd->fd, EPOLLIN, on_events,
-			       owner);
+	rc = sd_event_add_io(owners->event, &owner->events, owner->uffd->fd, EPOLLIN, on_events,
+			     owner);
+	return rc < 0 ? rc : 0;
 }
 
 /* False: the connection is over. */
@@ -239,7 +240,9 @@ static bool on_packet(struct xpmd_owner *owner, const struct xpmem_owner_packet 
 			xpmd_log_of(LOG_NOTICE, 0, packet->segid,
 				    "process %d of user %u is refused: %s: %s", owner->peer.pid,
 				    owner->peer.uid, strerror(-rc), text);
-		return rc == 0;
+		else
+			ops->welcomed(ctx, owner->export);
+		return rc >= 0;
 	}
 	if (fd >= 0)
 		close(fd);

@@ -24,6 +24,8 @@ struct xpmd_owner_ops {
 	 */
 	int (*hello)(void *ctx, struct xpmd_owner *owner, int64_t segid, pid_t pid,
 		     struct xpmd_uffd *uffd, void **export_ret, char *text);
+	/* It has heard that it is accepted, and may be asked. */
+	void (*welcomed)(void *ctx, void *export);
 	void (*answer)(void *ctx, void *export, uint64_t id, uint32_t error, const char *text);
 	void (*fork)(void *ctx, void *export, uint64_t id);
 	void (*forked)(void *ctx, void *export);

@@ -174,13 +174,19 @@ START_TEST(mremap_moves_what_is_away)
 
 	begin();
 	*fakeowner_word(&owner, 31) = 4;
-	remote_store(30, 5);
-	to = mmap(NULL, 2 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	module_recall(&p[0].module, SEGID, 30, 2, XPMEM_CTL_REASON_UNMAP);
-	ck_assert_ptr_eq(mremap(fakeowner_word(&owner, 30), 2 * 4096, 2 * 4096,
+	for (uint64_t page = 32; page < 48; page++)
+		remote_store(page, page);
+	to = mmap(NULL, 17 * 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	module_recall(&p[0].module, SEGID, 31, 17, XPMEM_CTL_REASON_UNMAP);
+	/* Nothing is put where it was: the kernel has the owner's lock meanwhile. */
+	usleep(100000);
+	ck_assert(!is_present((char *)fakeowner_word(&owner, 32)));
+	ck_assert_ptr_eq(mremap(fakeowner_word(&owner, 31), 17 * 4096, 17 * 4096,
 				MREMAP_MAYMOVE | MREMAP_FIXED, to), to);
-	ck_assert_uint_eq(*(volatile uint64_t *)to, 5);
-	ck_assert_uint_eq(*(volatile uint64_t *)(to + 4096), 4);
+	/* From the end, where its content comes last */
+	for (uint64_t page = 47; page > 31; page--)
+		ck_assert_uint_eq(*(volatile uint64_t *)(to + (page - 31) * 4096), page);
+	ck_assert_uint_eq(*(volatile uint64_t *)to, 4);
 	end();
 }
 END_TEST
@@ -190,6 +196,8 @@ START_TEST(munmap_drops_what_is_away)
 	begin();
 	remote_store(30, 5);
 	module_recall(&p[0].module, SEGID, 30, 1, XPMEM_CTL_REASON_UNMAP);
+	usleep(100000);
+	ck_assert(!is_present((char *)fakeowner_word(&owner, 30)));
 	ck_assert_int_eq(munmap(fakeowner_word(&owner, 30), 4096), 0);
 	ck_assert_ptr_eq(mmap(fakeowner_word(&owner, 30), 4096, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0),
