@@ -52,6 +52,7 @@ static void each_of_replica(const struct xpmd *d,
 		COUNT("replica", c, fenced, "Times a home had evicted this partition"),
 		COUNT("replica", c, retries, "Requests that were said again"),
 		GAUGE("replica", c, pages, "Pages of other partitions"),
+		GAUGE("replica", c, unconfirmed, "Messages with pages on their way home"),
 		GAUGE("replica", c, waiting, "Accesses that wait for a page"),
 	};
 

@@ -11,8 +11,9 @@
  * the module's, and the answer of an errand that comes too late is nobody's.
  *
  * Permits live with the home's daemon.  When that began anew, segments are opened again
- * (errands with no question) for who opened them first, and only then the core is told
- * of the session: what it would ask before is refused.
+ * (errands with no question) for who opened them first.  What the core asks for until
+ * then would be refused, so it is not sent; what it reclaims is, for there is not much
+ * time for that.
  */
 #include "importer.h"
 
@@ -29,7 +30,6 @@
 #include <string.h>
 
 #define SESSION_WAIT_NS	1000000000ULL
-#define REOPEN_WAIT_NS	2000000000ULL
 #define PAGES_UNKNOWN	(1ULL << 40)	/* of a segment an earlier daemon opened */
 
 enum stage {
@@ -68,9 +68,8 @@ struct import {
 struct home_state {
 	struct home_state *next;
 	uint32_t home;
-	bool up, connected;	/* the core knows of it */
+	bool up;
 	struct xpmd_hello hello;
-	uint64_t connect_at;
 };
 
 struct xpmd_importer {
@@ -114,10 +113,22 @@ static struct home_state *find_home(struct xpmd_importer *importer, uint32_t hom
 
 /* ---- Operations of the core */
 
+static bool is_reopening(const struct xpmd_importer *importer, int64_t segid)
+{
+	for (const struct errand *e = importer->errands; e; e = e->next)
+		if (e->segid == segid && !e->attach && !e->question)
+			return true;
+	return false;
+}
+
 static void op_send(void *ctx, uint32_t home, const struct xpmd_msg *msg)
 {
 	struct xpmd_importer *importer = ctx;
 
+	/* Lost, as on any network: the core says it again. */
+	if ((msg->type == XPMD_READ || msg->type == XPMD_WRITE) &&
+	    is_reopening(importer, msg->segid))
+		return;
 	(void)xpmd_transport_send(importer->d->transport, home,
 				  xpmd_msg_is_bulk(msg) ? XPMD_BULK : XPMD_URGENT, msg);
 }
@@ -198,42 +209,15 @@ static void end_errand(struct xpmd_importer *importer, struct errand *errand)
 	free(errand);
 }
 
-static bool is_reopening(const struct xpmd_importer *importer, uint32_t home)
-{
-	for (const struct errand *e = importer->errands; e; e = e->next)
-		if (e->home == home && !e->attach && !e->question)
-			return true;
-	return false;
-}
-
-/* The core hears of the session when the segments are open again, or it takes too long. */
-static void connect_core(struct xpmd_importer *importer, uint32_t home, uint64_t now)
-{
-	struct home_state *state = find_home(importer, home);
-
-	if (!state->up || state->connected ||
-	    (is_reopening(importer, home) && now < state->connect_at))
-		return;
-	state->connected = true;
-	xpmd_replica_connect(importer->d->replica, now, home, state->hello.incarnation, 0,
-			     state->hello.lease_ns);
-}
-
 static void fail_errand(struct xpmd_importer *importer, struct errand *errand, uint32_t error)
 {
-	uint32_t home = errand->home;
-	int64_t segid = errand->segid;
-	bool again = !errand->attach && !errand->question;
-
-	if (again)
-		xpmd_log_of(LOG_WARNING, home, segid,
-			    "partition %u does not open segment %llx again: %s", home,
-			    (unsigned long long)segid, strerror((int)error));
+	if (!errand->question)
+		xpmd_log_of(LOG_WARNING, errand->home, errand->segid,
+			    "partition %u does not open segment %llx again: %s", errand->home,
+			    (unsigned long long)errand->segid, strerror((int)error));
 	else
 		xpmd_kchannel_complete(importer->d->channel, errand->question, error, 0);
 	end_errand(importer, errand);
-	if (again)
-		connect_core(importer, home, xpmd_now());
 }
 
 static void send_open(struct xpmd_importer *importer, struct errand *errand,
@@ -408,9 +392,7 @@ void xpmd_importer_opened(struct xpmd_importer *importer, uint32_t home,
 	import->incarnation = find_home(importer, home)->hello.incarnation;
 	question = errand->question;
 	end_errand(importer, errand);
-	if (!question)
-		connect_core(importer, home, xpmd_now());
-	else if (xpmd_kchannel_complete(importer->d->channel, question, 0,
+	if (question && xpmd_kchannel_complete(importer->d->channel, question, 0,
 				       opened->pages * XPMD_PAGE) == -ENOENT && first)
 		close_import(importer, opened->segid);	/* who asked has gone */
 }
@@ -430,12 +412,9 @@ void xpmd_importer_up(struct xpmd_importer *importer, uint32_t home,
 		      const struct xpmd_hello *hello)
 {
 	struct home_state *state = find_home(importer, home);
-	uint64_t now = xpmd_now();
 
 	state->up = true;
-	state->connected = false;
 	state->hello = *hello;
-	state->connect_at = now + REOPEN_WAIT_NS;
 	for (struct import *import = importer->imports; import; import = import->next) {
 		struct errand *errand;
 
@@ -450,7 +429,8 @@ void xpmd_importer_up(struct xpmd_importer *importer, uint32_t home,
 	for (struct errand *e = importer->errands; e; e = e->next)
 		if (e->home == home && e->stage == WAITING)
 			send_errand(importer, e);
-	connect_core(importer, home, now);
+	xpmd_replica_connect(importer->d->replica, xpmd_now(), home, hello->incarnation, 0,
+			     hello->lease_ns);
 }
 
 void xpmd_importer_down(struct xpmd_importer *importer, uint32_t home)
@@ -472,10 +452,9 @@ void xpmd_importer_down(struct xpmd_importer *importer, uint32_t home)
 		}
 		at = &errand->next;
 	}
-	if (state->connected)
+	if (state->up)
 		xpmd_replica_disconnect(importer->d->replica, now, home);
 	state->up = false;
-	state->connected = false;
 }
 
 /* ---- Records of the module */
@@ -582,11 +561,6 @@ uint64_t xpmd_importer_tick(struct xpmd_importer *importer, uint64_t now)
 		fail_errand(importer, errand,
 			    errand->stage == WAITING ? EHOSTUNREACH : ETIMEDOUT);
 		errand = importer->errands;
-	}
-	for (struct home_state *state = importer->homes; state; state = state->next) {
-		connect_core(importer, state->home, now);
-		if (state->up && !state->connected && state->connect_at < next)
-			next = state->connect_at;
 	}
 	return next;
 }

@@ -152,7 +152,7 @@ static bool has_nothing(struct xpmd *d)
 	struct xpmd_replica_counts counts;
 
 	xpmd_replica_counts(d->replica, &counts);
-	return !counts.pages;
+	return !counts.pages && !counts.unconfirmed;
 }
 
 /* After each event: what it made due, and when the next thing is. */

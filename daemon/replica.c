@@ -491,6 +491,9 @@ uint64_t xpmd_replica_tick(struct xpmd_replica *replica, uint64_t now)
 void xpmd_replica_counts(const struct xpmd_replica *replica, struct xpmd_replica_counts *counts)
 {
 	*counts = replica->counts;
+	for (const struct replica_home *home = replica->homes; home; home = home->next)
+		for (const struct replica_parcel *p = home->parcels; p; p = p->next)
+			counts->unconfirmed++;
 	for (struct replica_segment *s = xpmd_replica_each(replica, NULL); s;
 	     s = xpmd_replica_each(replica, s)) {
 		struct xpmd_entry *entry;

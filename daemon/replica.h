@@ -73,6 +73,7 @@ uint64_t xpmd_replica_tick(struct xpmd_replica *replica, uint64_t now);
 struct xpmd_replica_counts {
 	uint64_t faults, installed, failed, taken, given, fenced, retries;
 	uint64_t pages, waiting;
+	uint64_t unconfirmed;		/* messages with data that the home has not confirmed */
 };
 void xpmd_replica_counts(const struct xpmd_replica *replica, struct xpmd_replica_counts *counts);
 
