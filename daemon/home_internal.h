@@ -173,6 +173,8 @@ void xpmd_home_start(struct xpmd_home *home, struct home_request *req);
 void xpmd_home_ask(struct xpmd_home *home, uint32_t slot, const struct xpmd_msg *msg);
 void xpmd_home_deny(struct xpmd_home *home, uint32_t slot, uint64_t id, int64_t segid,
 		    uint64_t first, uint32_t error);
+void xpmd_home_resolve_lost(struct xpmd_home *home, struct home_txn *txn,
+			    struct xpmd_entry *entry);
 void xpmd_home_step(struct xpmd_home *home, struct home_txn *txn);
 bool xpmd_home_forward(struct xpmd_home *home, struct home_txn *txn, struct xpmd_entry *entry,
 		       const void *data);

@@ -237,6 +237,15 @@ static int reclaim(struct xpmd_home *home, struct home_segment *segment, uint32_
 	return msg->state == XPMD_EXCLUSIVE;
 }
 
+/* Recalls of @segment (NULL: of all) look for what there is to take. */
+static void resume_recalls(struct xpmd_home *home, struct home_segment *segment)
+{
+	for (struct home_segment *s = xpmd_home_each(home, NULL); s; s = xpmd_home_each(home, s))
+		for (struct home_recall *recall = s->recalls; recall; recall = recall->next)
+			if (!segment || s == segment)
+				recall->short_of = home->short_of = home->resume = true;
+}
+
 void xpmd_home_reclaim(struct xpmd_home *home, uint32_t slot, const struct xpmd_msg *msg)
 {
 	struct home_segment *segment = xpmd_home_segment(home, msg->segid);
@@ -263,8 +272,7 @@ void xpmd_home_reclaim(struct xpmd_home *home, uint32_t slot, const struct xpmd_
 	if (!segment)
 		return;
 	/* A recall, or the owner, may have waited for somebody to have it. */
-	for (struct home_recall *recall = segment->recalls; recall; recall = recall->next)
-		recall->short_of = home->short_of = home->resume = true;
+	resume_recalls(home, segment);
 	xpmd_home_splice(&home->ready, &segment->blocked);
 }
 
@@ -272,6 +280,7 @@ void xpmd_home_reclaim(struct xpmd_home *home, uint32_t slot, const struct xpmd_
 void xpmd_home_grace_end(struct xpmd_home *home)
 {
 	home->grace = false;
+	resume_recalls(home, NULL);
 	for (struct home_segment *s = xpmd_home_each(home, NULL); s; s = xpmd_home_each(home, s)) {
 		struct xpmd_entry *entry;
 		uint64_t first = 0, count = 0;

@@ -93,6 +93,15 @@ static void take_rest(struct xpmd_home *home, struct home_segment *segment,
 			page = txn->first + txn->count;
 			continue;
 		}
+		if (!xpmd_home_remote(entry) && entry->state == XPMD_EXCLUSIVE && recall->freeze) {
+			/* It is lost; who forks copies that, too. */
+			txn = xpmd_home_begin(home, segment, page, 1);
+			if (!txn) {
+				recall->short_of = home->short_of = true;
+				return;
+			}
+			xpmd_home_resolve_lost(home, txn, entry);
+		}
 		if (!xpmd_home_remote(entry) || entry->flags & PAGE_FOUND) {
 			page++;
 			continue;
@@ -164,7 +173,7 @@ void xpmd_home_recall_end(struct xpmd_home *home, struct home_segment *segment)
 	while (*at) {
 		struct home_recall *recall = *at;
 
-		if (recall->remaining || (recall->freeze && segment->busy)) {
+		if (recall->remaining || recall->short_of || (recall->freeze && segment->busy)) {
 			at = &recall->next;
 			continue;
 		}

@@ -362,7 +362,8 @@ static void release(struct xpmd_home *home, struct home_txn *txn)
 }
 
 /* Nobody has what the page was: it is at home again, with the last copy or none. */
-static void resolve_lost(struct xpmd_home *home, struct home_txn *txn, struct xpmd_entry *entry)
+void xpmd_home_resolve_lost(struct xpmd_home *home, struct home_txn *txn,
+			    struct xpmd_entry *entry)
 {
 	if (entry->set && txn->segment->lost == XPMD_LOST_LAST_COPY) {
 		home->counts.lost_pages++;
@@ -380,7 +381,7 @@ static void step_exclusive(struct xpmd_home *home, struct home_txn *txn, struct 
 
 	xpmd_home_shrink(home, txn, 1);
 	if (entry->holder == XPMD_NOBODY) {
-		resolve_lost(home, txn, entry);
+		xpmd_home_resolve_lost(home, txn, entry);
 		return;
 	}
 	if (req->slot == entry->holder && entry->set && !(entry->flags & PAGE_INSTALLED)) {

@@ -205,6 +205,8 @@ static enum use judge(struct replica_request *req, uint64_t page, const struct x
 		return VOID;
 	if (entry->state == XPMD_EXCLUSIVE)
 		return HAVE;	/* and it may have been written: what came is older */
+	if (msg->state == XPMD_SHARED && entry->state == XPMD_SHARED)
+		return HAVE;
 	if (!data && (msg->state != XPMD_EXCLUSIVE || entry->state != XPMD_SHARED))
 		return VOID;
 	return INSTALL;
@@ -221,9 +223,14 @@ static int install(struct xpmd_replica *replica, struct replica_segment *segment
 		.first = first,
 		.gen = msg->gen,
 	};
-	int n = replica->ops->install(replica->ctx, fault, segment->segid, first, count, msg->state,
-				      data);
+	int n;
 
+	/* One that came SHARED meanwhile makes way. */
+	for (uint32_t i = 0; data && i < count; i++)
+		if (xpmd_table_find(&segment->table, first + i)->state != XPMD_NONE)
+			xpmd_replica_give_back(replica, segment, first + i, 1);
+	n = replica->ops->install(replica->ctx, fault, segment->segid, first, count, msg->state,
+				  data);
 	for (int i = 0; i < n; i++) {
 		struct xpmd_entry *entry = xpmd_table_find(&segment->table, first + (uint32_t)i);
 
@@ -243,7 +250,7 @@ static int install(struct xpmd_replica *replica, struct replica_segment *segment
 
 /* The first page has come, or not: what becomes of the request */
 static void first_came(struct xpmd_replica *replica, struct replica_request *req, enum use use,
-		       bool writable, int n, uint64_t installed_for)
+		       bool may_write, int n, uint64_t installed_for)
 {
 	struct xpmd_entry *entry;
 
@@ -263,7 +270,7 @@ static void first_came(struct xpmd_replica *replica, struct replica_request *req
 		unlink_request(req);
 		return;
 	}
-	answer_faults(replica, req, writable, 0, installed_for);
+	answer_faults(replica, req, may_write, 0, installed_for);
 	if (req->faults) {		/* they want to write */
 		req->write = true;
 		xpmd_replica_ask_again(replica, req);
@@ -273,6 +280,14 @@ static void first_came(struct xpmd_replica *replica, struct replica_request *req
 		req->served = true;
 		req->due = replica->now + REST;
 	}
+}
+
+/* Whether faults that want to write are served, now that the first page has come */
+static bool writable(const struct replica_request *req, enum xpmd_state granted)
+{
+	const struct xpmd_entry *entry = xpmd_table_find(&req->segment->table, req->first);
+
+	return granted == XPMD_EXCLUSIVE || (entry && entry->state == XPMD_EXCLUSIVE);
 }
 
 void xpmd_replica_grant(struct xpmd_replica *replica, struct replica_home *home,
@@ -331,7 +346,7 @@ void xpmd_replica_grant(struct xpmd_replica *replica, struct replica_home *home,
 	}
 	if (has_first)
 		first_came(replica, req, first_use,
-			   first_use == HAVE || msg->state == XPMD_EXCLUSIVE, first_n,
+			   writable(req, msg->state), first_n,
 			   first_use == INSTALL && first_n > 0 ? installed_for : 0);
 	else if (req->served && req->id == id)
 		unlink_request(req);	/* the rest has come, too */

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Daemons: their timers, their ends and beginnings; and the end of a partition. */
+#include "sim.h"
+
+#include <string.h>
+
+struct sim_context sim_context[SIM_NODES];
+
+/* --------------------------------------------------------------------- timers */
+
+static void tick(struct sim *sim, struct sim_event *event)
+{
+	struct sim_node *node = &sim->node[event->node];
+	uint64_t now = sim_clock(sim, event->node);
+	uint64_t next, other;
+
+	if (!node->home || (event->a && event->a != node->tick))
+		return;
+	node->tick_soon = false;
+	next = xpmd_home_tick(node->home, now);
+	other = xpmd_replica_tick(node->replica, now);
+	if (other < next)
+		next = other;
+	node->tick++;
+	if (next == UINT64_MAX)
+		return;
+	if (next <= now)
+		next = now + 10 * US;
+	sim_at(sim, sim_until(sim, event->node, next) + sim_random(sim, MS), tick, event->node, 0)->a =
+		node->tick;
+}
+
+void sim_node_touch(struct sim *sim, uint32_t node)
+{
+	if (sim->node[node].tick_soon || !sim->node[node].home)
+		return;
+	sim->node[node].tick_soon = true;
+	sim_at(sim, 0, tick, node, 0);
+}
+
+/* ----------------------------------------------------------------- life, death */
+
+void sim_node_end(struct sim *sim, uint32_t node)
+{
+	xpmd_home_free(sim->node[node].home);
+	xpmd_replica_free(sim->node[node].replica);
+	sim->node[node].home = NULL;
+	sim->node[node].replica = NULL;
+}
+
+void sim_node_start(struct sim *sim, uint32_t n)
+{
+	struct sim_node *node = &sim->node[n];
+	struct xpmd_home_config home = {
+		.lease_ns = sim_lease,
+		.skew_ns = sim_skew,
+		.peers_max = sim_chance(sim, 500) ? 8 : 40,
+	};
+	struct xpmd_replica_config replica = {
+		.lease_ns = sim_lease,
+		.hold_ns = sim->config.hold,
+	};
+	bool grace = !XPMD_MUTANT(NO_GRACE);
+
+	node->incarnation = ++sim->id << 32 | sim_random(sim, UINT32_MAX);
+	home.incarnation = replica.incarnation = node->incarnation;
+	if (node->last_beat && grace)
+		home.grace_until = node->last_beat + sim_lease + sim_skew;
+	sim_context[n] = (struct sim_context){ sim, n };
+	node->home = xpmd_home_new(&home, &sim_home_ops, &sim_context[n]);
+	node->replica = xpmd_replica_new(&replica, &sim_replica_ops, &sim_context[n]);
+	node->tick_soon = false;
+	for (uint32_t s = 0; s < sim->config.segments; s++) {
+		struct sim_segment *segment = &sim->segment[s];
+
+		if (segment->home != n) {
+			xpmd_replica_add_segment(node->replica, segment->home + 1, segment->segid,
+						 segment->pages);
+			for (uint64_t i = 0; i < segment->pages; i++)
+				xpmd_replica_found(node->replica, segment->segid, i, 1,
+						   node->page[s][i].state);
+			continue;
+		}
+		xpmd_home_add_segment(node->home, segment->segid, segment->pages, segment->lost);
+		for (uint64_t i = 0; i < segment->pages && grace; i++)
+			xpmd_home_found(node->home, segment->segid, i, 1,
+					(enum xpmd_state)segment->page[i].mark);
+		for (uint32_t peer = 0; peer < sim->config.nodes; peer++)
+			if (peer != n)
+				xpmd_home_permit(node->home, peer + 1, segment->segid, true, true);
+		sim_owner_came(sim, s);
+	}
+	sim_attach_came(sim, n);
+	for (uint32_t other = 0; other < sim->config.nodes; other++)
+		if (other != n)
+			sim_net_up(sim, n, other);
+	sim_node_touch(sim, n);
+}
+
+static void come(struct sim *sim, struct sim_event *event)
+{
+	if (sim->node[event->node].home || sim->node[event->node].dead)
+		return;
+	sim_say(sim, "daemon of %u is back", event->node);
+	sim_node_start(sim, event->node);
+}
+
+/* What may have been in the daemon of @node only can be lost with it. */
+static void daemon_ends(struct sim *sim, uint32_t n)
+{
+	for (uint32_t s = 0; s < sim->config.segments; s++) {
+		struct sim_segment *segment = &sim->segment[s];
+		struct xpmd_home *home = sim->node[segment->home].home;
+
+		for (uint64_t i = 0; i < segment->pages && home; i++) {
+			uint32_t holder;
+
+			xpmd_home_page(home, segment->segid, i, &holder, NULL);
+			segment->page[i].may_lose |= holder == n + 1;
+		}
+	}
+	sim_node_end(sim, n);
+	for (uint32_t s = 0; s < sim->config.segments; s++)
+		if (sim->segment[s].home == n)
+			sim_owner_died(sim, s);
+	sim_net_down(sim, n);
+}
+
+static void trouble(struct sim *sim, struct sim_event *event)
+{
+	uint32_t n = (uint32_t)sim_random(sim, sim->config.nodes);
+	struct sim_node *node = &sim->node[n];
+
+	(void)event;
+	if (sim->mended)
+		return;
+	sim_at(sim, 100 * MS + sim_random(sim, 1500 * MS), trouble, 0, 0);
+	if (!node->home)
+		return;
+	if (sim->config.deaths && sim_chance(sim, 100)) {
+		sim_say(sim, "node %u dies", n);
+		daemon_ends(sim, n);
+		node->dead = true;
+		memset(node->usable, 0, sizeof(node->usable));
+		return;
+	}
+	sim->restarts++;
+	sim_say(sim, "daemon of %u dies", n);
+	daemon_ends(sim, n);
+	sim_at(sim, MS + sim_random(sim, sim_chance(sim, 700) ? 60 * MS : 800 * MS), come, n, 0);
+}
+
+void sim_node_begin(struct sim *sim, uint32_t n)
+{
+	sim_node_start(sim, n);
+	if (!n && sim->config.restarts)
+		sim_at(sim, sim_random(sim, SEC), trouble, 0, 0);
+}
+
+void sim_node_mend(struct sim *sim, uint32_t n)
+{
+	if (!sim->node[n].home && !sim->node[n].dead)
+		sim_at(sim, 0, come, n, 0);
+}
