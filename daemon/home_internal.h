@@ -63,6 +63,7 @@ struct home_txn {
 	uint32_t index;
 	struct home_request *req;
 	bool served;			/* the owner has what it waited for */
+	bool insist;			/* SHARED is not enough */
 
 	struct home_txn *prev, *next;	/* of those that take; free ones by next */
 	uint64_t take_id;

@@ -391,7 +391,8 @@ static void step_exclusive(struct xpmd_home *home, struct home_txn *txn, struct 
 		return;
 	}
 	xpmd_home_take(home, txn,
-		       req->write || req->slot == entry->holder ? XPMD_NONE : XPMD_SHARED,
+		       req->write || txn->insist || req->slot == entry->holder ? XPMD_NONE :
+										 XPMD_SHARED,
 		       XPMD_NOBODY, home->now);
 }
 

@@ -424,6 +424,11 @@ static void came_back(struct xpmd_home *home, struct home_txn *txn, struct run *
 	bool clean = alive && copy && !(entry->flags & PAGE_INSTALLED);
 	enum xpmd_state state = XPMD_NONE;
 
+	if (!data && !clean && alive && txn->take_to == XPMD_SHARED) {
+		/* Lost, but what it has SHARED now would go on being read. */
+		txn->insist = true;
+		return;
+	}
 	if (!data && (clean || (copy && segment->lost == XPMD_LOST_LAST_COPY))) {
 		data = copy;
 		if (!clean && !drop) {

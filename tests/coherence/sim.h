@@ -122,6 +122,7 @@ struct sim_node {
 	uint64_t offset;
 	uint64_t tick;			/* number of the timer that counts */
 	bool tick_soon;
+	uint64_t knows[SIM_NODES]; /* incarnations that its daemon has met */
 
 	/* The module, as a home */
 	uint64_t last_beat;		/* 0: never */
@@ -196,6 +197,8 @@ uint64_t sim_store(struct sim *sim, uint32_t segment, uint64_t page, uint64_t va
 void sim_fill(uint8_t *data, uint64_t value);
 uint64_t sim_value(struct sim *sim, const uint8_t *data);
 uint32_t sim_find(struct sim *sim, int64_t segid);
+/* What @home says that @node has EXCLUSIVE may be lost. */
+void sim_may_lose(struct sim *sim, uint32_t home, uint32_t node);
 
 /* sim_net.c */
 void sim_net_send(struct sim *sim, uint32_t from, uint32_t to, bool from_home,

@@ -119,6 +119,10 @@ static void connect_one(struct sim *sim, uint32_t at, uint32_t other)
 	struct sim_node *node = &sim->node[at];
 	uint32_t epoch;
 
+	/* What was granted to its earlier daemon may have died with that. */
+	if (sim->node[other].knows[at] && sim->node[other].knows[at] != node->incarnation)
+		sim_may_lose(sim, other, at);
+	sim->node[other].knows[at] = node->incarnation;
 	epoch = xpmd_home_connect(sim->node[other].home, sim_clock(sim, other), at + 1,
 				  node->incarnation);
 	if (sim_chance(sim, 500))

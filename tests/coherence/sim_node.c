@@ -70,6 +70,7 @@ void sim_node_start(struct sim *sim, uint32_t n)
 	node->home = xpmd_home_new(&home, &sim_home_ops, &sim_context[n]);
 	node->replica = xpmd_replica_new(&replica, &sim_replica_ops, &sim_context[n]);
 	node->tick_soon = false;
+	memset(node->knows, 0, sizeof(node->knows));
 	for (uint32_t s = 0; s < sim->config.segments; s++) {
 		struct sim_segment *segment = &sim->segment[s];
 
@@ -108,17 +109,8 @@ static void come(struct sim *sim, struct sim_event *event)
 /* What may have been in the daemon of @node only can be lost with it. */
 static void daemon_ends(struct sim *sim, uint32_t n)
 {
-	for (uint32_t s = 0; s < sim->config.segments; s++) {
-		struct sim_segment *segment = &sim->segment[s];
-		struct xpmd_home *home = sim->node[segment->home].home;
-
-		for (uint64_t i = 0; i < segment->pages && home; i++) {
-			uint32_t holder;
-
-			xpmd_home_page(home, segment->segid, i, &holder, NULL);
-			segment->page[i].may_lose |= holder == n + 1;
-		}
-	}
+	for (uint32_t home = 0; home < sim->config.nodes; home++)
+		sim_may_lose(sim, home, n);
 	sim_node_end(sim, n);
 	for (uint32_t s = 0; s < sim->config.segments; s++)
 		if (sim->segment[s].home == n)

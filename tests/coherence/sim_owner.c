@@ -630,16 +630,7 @@ static void evicted(void *ctx, uint32_t peer, uint32_t epoch, uint64_t pages)
 		(unsigned long long)pages);
 	if (!sim->config.losses)
 		sim_fail(sim, "node %u evicts %u, which is well", context->node, peer - 1);
-	for (uint32_t s = 0; s < sim->config.segments; s++)
-		for (uint64_t i = 0; i < sim->segment[s].pages; i++) {
-			uint32_t holder;
-
-			if (sim->segment[s].home == context->node &&
-			    xpmd_home_page(sim->node[context->node].home, sim->segment[s].segid, i,
-					   &holder, NULL) == XPMD_EXCLUSIVE &&
-			    holder == peer)
-				sim->segment[s].page[i].may_lose = true;
-		}
+	sim_may_lose(sim, context->node, peer - 1);
 }
 
 static void trace(void *ctx, int64_t segid, uint64_t page, const char *event, uint32_t peer)
