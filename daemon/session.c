@@ -23,6 +23,7 @@
 #define SETUP_USEC	(5000 * USEC_PER_MSEC)
 #define WAIT_MIN_USEC	(100 * USEC_PER_MSEC)
 #define WAIT_MAX_USEC	(5000 * USEC_PER_MSEC)
+#define TIMER_SLACK_USEC (10 * USEC_PER_MSEC)
 
 static const struct xpmd_conn_ops session_conn_ops;
 static const uint8_t no_token[XPMD_TOKEN_BYTES];
@@ -501,8 +502,8 @@ int xpmd_session_init(struct xpmd_session *session, struct xpmd_transport *trans
 		}
 		session->has_address = true;
 	}
-	rc = sd_event_add_time_relative(transport->event, &session->timer, CLOCK_MONOTONIC, 0, 0,
-					on_timer, session);
+	rc = sd_event_add_time_relative(transport->event, &session->timer, CLOCK_MONOTONIC, 0,
+					TIMER_SLACK_USEC, on_timer, session);
 	if (rc >= 0 && !session->has_address)
 		rc = sd_event_source_set_enabled(session->timer, SD_EVENT_OFF);
 	return rc;

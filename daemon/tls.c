@@ -246,12 +246,14 @@ static int set_up(struct xpmd_tls_context *context)
 	context->ssl = ssl;
 	if (!ssl || SSL_CTX_set_min_proto_version(ssl, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) != 1 ||
-	    SSL_CTX_set_ciphersuites(ssl, SUITES) != 1 || SSL_CTX_set1_groups_list(ssl, GROUPS) != 1 ||
+	    SSL_CTX_set_ciphersuites(ssl, SUITES) != 1 ||
+	    SSL_CTX_set1_groups_list(ssl, GROUPS) != 1 ||
 	    SSL_CTX_set_num_tickets(ssl, 0) != 1 || SSL_CTX_set_max_early_data(ssl, 0) != 1 ||
 	    SSL_CTX_set_recv_max_early_data(ssl, 0) != 1)
 		return log_ssl("TLS", NULL);
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
+					 SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_read_ahead(ssl, 1);
 	SSL_CTX_set_default_read_buffer_len(ssl, READ_BUFFER);

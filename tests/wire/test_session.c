@@ -4,10 +4,13 @@
 #include "peers.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <openssl/ssl.h>
 
 /* Segments of partition 1 and 2 */
 #define SEGID_1 ((int64_t)1 << 51 | 77)
@@ -345,6 +348,54 @@ START_TEST(plaintext)
 	ck_assert_uint_eq(a.downs, 0);
 	ck_assert(xpmd_transport_is_up(a.transport, 2));
 	stop_pair();
+}
+END_TEST
+
+/* One that knows TLS, and has @version at most and nothing to show */
+static void expect_refusal(int version, const char *why)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	SSL *ssl = SSL_new(ctx);
+	uint64_t before = refused(&a, 0);
+	int fd = connect_plainly(&a);
+	char answer[16];
+
+	log_text[0] = 0;
+	SSL_set_max_proto_version(ssl, version);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	SSL_set_fd(ssl, fd);
+	SSL_set_connect_state(ssl);
+	while (refused(&a, 0) == before) {
+		(void)SSL_read(ssl, answer, sizeof(answer));
+		run_for(1);
+	}
+	ck_assert_msg(strstr(log_text, why) != NULL, "%s", log_text);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	close(fd);
+}
+
+START_TEST(tls_without_identity)
+{
+	char *ca;
+
+	start_pair(0, 0);
+	expect_refusal(TLS1_2_VERSION, "unsupported protocol");
+	expect_refusal(TLS1_3_VERSION, "no suitable signature algorithm");
+	peer_stop(&a);
+	peer_stop(&b);
+	/* The same with a listener that has a certificate to show */
+	ca = in_directory("ca.crt");
+	authority = authority_new(ca);
+	peer_init(&a, 1);
+	certify(&a, "one", "DNS:one", ca);
+	authority_free(authority);
+	peer_knows(&a, 2, "two", NULL, NULL);
+	ck_assert_int_eq(peer_start(&a), 0);
+	expect_refusal(TLS1_2_VERSION, "unsupported protocol");
+	expect_refusal(TLS1_3_VERSION, "peer did not return a certificate");
+	peer_stop(&a);
+	peers_end();
 }
 END_TEST
 
@@ -764,6 +815,7 @@ int main(void)
 	add_case(suite, "mixed", mixed);
 	add_case(suite, "key_files", key_files);
 	add_case(suite, "plaintext", plaintext);
+	add_case(suite, "tls_without_identity", tls_without_identity);
 	add_case(suite, "silent_strangers", silent_strangers);
 	add_case(suite, "unknown_feature", unknown_feature);
 	add_case(suite, "reconnect", reconnect);
