@@ -287,6 +287,26 @@ START_TEST(replayed)
 }
 END_TEST
 
+/*
+ * Somebody has decoded it before: munged says so, and gives user and payload, which are
+ * right, all the same.
+ */
+START_TEST(seen_before)
+{
+	munge_ctx_t ctx;
+
+	begin_munged();
+	prove(1, geteuid(), getegid(), SEGID, false);
+	ctx = munge_ctx_create();
+	ck_assert_int_eq(munge_ctx_set(ctx, MUNGE_OPT_SOCKET, sock), 0);
+	ck_assert_int_eq(munge_decode(credential, ctx, NULL, NULL, NULL, NULL), 0);
+	munge_ctx_destroy(ctx);
+	ck_assert_uint_eq(check(1, credential, SEGID, false), EACCES);
+	ck_assert_ptr_nonnull(strstr(log_text, "eplayed credential"));
+	end_munged();
+}
+END_TEST
+
 START_TEST(of_something_else)
 {
 	begin_munged();
@@ -498,8 +518,8 @@ END_TEST
 static bool can_not_run(const char *name)
 {
 	static const char *const need_munged[] = {
-		"good_credential", "replayed", "of_something_else", "forged", "long_lived",
-		"read_by_others", "munged_hangs",
+		"good_credential", "replayed", "seen_before", "of_something_else", "forged",
+		"long_lived", "read_by_others", "munged_hangs",
 	};
 	unsigned int i;
 
@@ -527,6 +547,7 @@ int main(void)
 	add_case(suite, "payload", payload);
 	add_case(suite, "good_credential", good_credential);
 	add_case(suite, "replayed", replayed);
+	add_case(suite, "seen_before", seen_before);
 	add_case(suite, "of_something_else", of_something_else);
 	add_case(suite, "forged", forged);
 	add_case(suite, "long_lived", long_lived);
