@@ -2,6 +2,8 @@
 /* Sessions between transports of one process over loopback. */
 #include "certificates.h"
 #include "peers.h"
+#include "tls.h"
+#include "wire.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -631,6 +633,130 @@ START_TEST(not_home)
 }
 END_TEST
 
+/* ---------------------------------- a partition that has the key and no manners */
+
+struct evil {
+	struct xpmd_tls_context *context;
+	struct xpmd_tls *tls;
+	int fd;
+};
+
+/* A connection of partition 2, after TLS */
+static void evil_begin(struct evil *evil)
+{
+	uint32_t events;
+	int rc;
+
+	ck_assert_int_eq(xpmd_tls_context_new(&evil->context, &b.config), 0);
+	evil->fd = connect_plainly(&a);
+	fcntl(evil->fd, F_SETFL, O_NONBLOCK);
+	evil->tls = xpmd_tls_new(evil->context, evil->fd, &b.partitions[0]);
+	while (!(rc = xpmd_tls_handshake(evil->tls, &events)))
+		run_for(1);
+	ck_assert_int_eq(rc, 1);
+}
+
+static void evil_end(struct evil *evil)
+{
+	xpmd_tls_free(evil->tls);
+	xpmd_tls_context_free(evil->context);
+	close(evil->fd);
+}
+
+static void evil_send(struct evil *evil, const struct xpmd_wire_frame *frame)
+{
+	uint8_t body[XPMD_WIRE_BODY_MAX];
+	size_t length, more;
+	uint32_t events;
+
+	ck_assert_int_eq(xpmd_wire_encode(frame, body, &length, &more), XPMD_WIRE_OK);
+	ck_assert_int_eq(xpmd_tls_write(evil->tls, body, length, &events), (ssize_t)length);
+}
+
+static struct xpmd_wire_frame evil_hello(enum xpmd_channel channel, uint32_t partition)
+{
+	return (struct xpmd_wire_frame){
+		.type = XPMEM_PROTO_HELLO,
+		.channel = channel,
+		.hello = {
+			.hello = { .partition = partition, .incarnation = 22, .lease_ns = 1 },
+			.to = 1,
+		},
+	};
+}
+
+/* What partition 2 sends on a connection of its own, and why that is refused */
+static void expect_evil(const struct xpmd_wire_frame *frame, const char *why)
+{
+	struct evil evil;
+
+	log_text[0] = 0;
+	evil_begin(&evil);
+	evil_send(&evil, frame);
+	run_until(strstr(log_text, why));
+	evil_end(&evil);
+}
+
+START_TEST(evil_client)
+{
+	struct xpmd_wire_frame frame;
+	struct evil evil, second;
+
+	peers_begin();
+	peer_init(&a, 1);
+	peer_knows(&a, 2, "two", NULL, make_key("one.key", 0));
+	peer_knows(&a, 3, "three", NULL, make_key("three.key", 1));
+	ck_assert_int_eq(peer_start(&a), 0);
+	peer_init(&b, 2);
+	peer_knows(&b, 1, "one", a.address, make_key("two.key", 0));
+
+	frame = (struct xpmd_wire_frame){ .type = XPMEM_PROTO_CLOSE, .close.segid = SEGID_1 };
+	expect_evil(&frame, "its first frame is no HELLO");
+	frame = evil_hello(XPMD_URGENT, 3);
+	expect_evil(&frame, "it is not partition 3");
+	frame = evil_hello(XPMD_URGENT, 4);
+	expect_evil(&frame, "it is not partition 4");
+	frame = evil_hello(XPMD_URGENT, 2);
+	frame.hello.token[0] = 1;
+	expect_evil(&frame, "its token is wrong");
+	frame = evil_hello(XPMD_BULK, 2);
+	expect_evil(&frame, "its token is wrong");
+
+	/* A right HELLO, and then a BULK connection that guesses the token */
+	evil_begin(&evil);
+	frame = evil_hello(XPMD_URGENT, 2);
+	evil_send(&evil, &frame);
+	run_for(50);
+	frame = evil_hello(XPMD_BULK, 2);
+	memset(frame.hello.token, 0x42, sizeof(frame.hello.token));
+	expect_evil(&frame, "its token is wrong");
+	/* What it says before the session is up ends it. */
+	frame = (struct xpmd_wire_frame){ .type = XPMEM_PROTO_CLOSE, .close.segid = SEGID_1 };
+	evil_send(&evil, &frame);
+	run_until(strstr(log_text, "before the session is up"));
+	evil_end(&evil);
+
+	/* A second HELLO on the same connection, and one on another, which replaces it */
+	evil_begin(&evil);
+	frame = evil_hello(XPMD_URGENT, 2);
+	evil_send(&evil, &frame);
+	evil_begin(&second);
+	evil_send(&second, &frame);
+	run_for(50);
+	log_text[0] = 0;
+	evil_send(&second, &frame);
+	run_until(strstr(log_text, "a second HELLO"));
+	evil_end(&evil);
+	evil_end(&second);
+	ck_assert_uint_eq(a.ups + a.downs + a.closes, 0);
+	ck_assert_uint_eq(refused(&a, 0), 0);
+	ck_assert_uint_eq(refused(&a, 3), 0);
+	ck_assert_uint_eq(refused(&a, 2), 8);
+	peer_stop(&a);
+	peers_end();
+}
+END_TEST
+
 /* ------------------------------------------------------------ long data */
 
 #define BIG_PAGES	256u
@@ -842,6 +968,7 @@ int main(void)
 	add_case(suite, "both_call", both_call);
 	add_case(suite, "frames", frames);
 	add_case(suite, "not_home", not_home);
+	add_case(suite, "evil_client", evil_client);
 	add_case(suite, "large", large);
 	add_case(suite, "sparse", sparse);
 	add_case(suite, "bulk_is_full", bulk_is_full);
