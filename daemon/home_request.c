@@ -80,18 +80,23 @@ static void enqueue(struct xpmd_home *home, struct home_queue *queue, struct hom
 	xpmd_home_put(queue, req);
 }
 
+static bool is_permitted(const struct home_request *req)
+{
+	const uint64_t *permits = req->write ? req->segment->writers : req->segment->readers;
+
+	return permits[req->slot / 64] >> req->slot % 64 & 1;
+}
+
 /* Whether who asked is still there, and may still have it */
 bool xpmd_home_valid(const struct xpmd_home *home, const struct home_request *req)
 {
-	const uint64_t *permits = req->write ? req->segment->writers : req->segment->readers;
 	const struct home_peer *peer;
 
 	if (req->slot == XPMD_OWNER)
 		return true;
 	peer = &home->peer[req->slot];
 	return peer->connected && peer->epoch == req->epoch &&
-	       peer->incarnation == req->incarnation &&
-	       permits[req->slot / 64] >> req->slot % 64 & 1;
+	       peer->incarnation == req->incarnation && is_permitted(req);
 }
 
 /* ------------------------------------------------------------------- answers */
@@ -432,7 +437,8 @@ void xpmd_home_step(struct xpmd_home *home, struct home_txn *txn)
 		return;
 	}
 	if (req && (segment->dying || !xpmd_home_valid(home, req))) {
-		refuse(home, req, segment->dying ? ENOENT : EACCES);
+		refuse(home, req,
+		       segment->dying ? ENOENT : is_permitted(req) ? EAGAIN : EACCES);
 		req = txn->req = NULL;
 	}
 	if (req && (xpmd_home_covering(segment, txn->first, txn->first + txn->count) ||
@@ -505,7 +511,7 @@ void xpmd_home_start(struct xpmd_home *home, struct home_request *req)
 		return;
 	}
 	if (!xpmd_home_valid(home, req)) {
-		refuse(home, req, EACCES);
+		refuse(home, req, is_permitted(req) ? EAGAIN : EACCES);
 		return;
 	}
 	if (entry && entry->txn) {
@@ -515,8 +521,10 @@ void xpmd_home_start(struct xpmd_home *home, struct home_request *req)
 		now = txn->req;
 		if (now && now->slot == req->slot && now->first == req->first &&
 		    now->incarnation == req->incarnation && now->write >= req->write) {
-			if (req->slot != XPMD_OWNER && (int64_t)(req->id - now->id) > 0)
+			if (req->slot != XPMD_OWNER && (int64_t)(req->id - now->id) > 0) {
 				now->id = req->id;
+				now->epoch = req->epoch;
+			}
 			now->has &= req->has;
 			xpmd_home_free_request(home, req);
 			return;

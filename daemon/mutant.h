@@ -13,7 +13,7 @@ enum xpmd_mutant {
 	XPMD_MUTANT_NO_FENCE,		/* the module leaves pages usable after the lease */
 	XPMD_MUTANT_NO_GRACE,		/* a new home daemon knows of no earlier one */
 	XPMD_MUTANT_EARLY_TAKEN,	/* TAKEN is sent before the pages are taken */
-	XPMD_MUTANT_NO_EPOCH,		/* the home hears whom it has evicted */
+	XPMD_MUTANT_NO_EPOCH,		/* who was evicted goes on, if not told so by FENCED */
 	XPMD_MUTANT_LEASE_FROM_RECEIPT,	/* the lease lasts from the arrival of RENEWED */
 	XPMD_MUTANT_NO_PARCEL,		/* data is forgotten when TAKEN was sent */
 	XPMD_MUTANT_RENEW_ALWAYS,	/* RENEWED is sent while something is taken */

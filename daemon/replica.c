@@ -356,7 +356,7 @@ void xpmd_replica_connect(struct xpmd_replica *replica, uint64_t now, uint32_t n
 	if (home->incarnation && home->incarnation != incarnation) {
 		home_restarted(replica, home);
 		home->epoch = epoch;
-	} else if (epoch && home->epoch && epoch != home->epoch) {
+	} else if (epoch && home->epoch && epoch != home->epoch && !XPMD_MUTANT(NO_EPOCH)) {
 		fence(replica, home, epoch);
 	} else if (epoch) {
 		home->epoch = epoch;
@@ -413,7 +413,7 @@ void xpmd_replica_message(struct xpmd_replica *replica, uint64_t now, uint32_t n
 	replica->now = now;
 	if (!home->epoch && msg->type != XPMD_FENCED)
 		home->epoch = msg->epoch;
-	if (msg->epoch != home->epoch) {
+	if (msg->epoch != home->epoch && (!XPMD_MUTANT(NO_EPOCH) || msg->type == XPMD_FENCED)) {
 		if (home->epoch && !xpmd_gen_after(msg->epoch, home->epoch))
 			return;		/* of before we were fenced */
 		fence(replica, home, msg->epoch);

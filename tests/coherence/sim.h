@@ -139,6 +139,7 @@ struct sim_link {
 	uint64_t session;
 	bool cut[2];			/* from the lower to the higher node, and back */
 	bool noticing;
+	uint64_t slow;		/* added to delays, at most */
 };
 
 struct sim_config {

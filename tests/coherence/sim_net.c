@@ -81,7 +81,8 @@ void sim_net_send(struct sim *sim, uint32_t from, uint32_t to, bool from_home,
 		  const struct xpmd_msg *msg)
 {
 	uint64_t *last = &arrival[from][to][from_home][xpmd_msg_is_bulk(msg)];
-	uint64_t delay = 20 * US + sim_random(sim, sim->config.delay);
+	uint64_t delay = 20 * US + sim_random(sim, sim->config.delay) +
+			 sim_random(sim, link_of(sim, from, to)->slow);
 
 	sim->messages++;
 	if (!link_of(sim, from, to)->up || is_cut(sim, from, to))
@@ -203,6 +204,7 @@ static void mend(struct sim *sim, struct sim_event *event)
 	struct sim_link *link = link_of(sim, event->node, event->segment);
 
 	link->cut[0] = link->cut[1] = false;
+	link->slow = 0;
 	sim_say(sim, "%u-%u is whole", event->node, event->segment);
 }
 
@@ -214,11 +216,23 @@ static void cut_noticed(struct sim *sim, struct sim_event *event)
 		break_session(sim, event->node, event->segment);
 }
 
+static void cut(struct sim *sim, struct sim_event *event)
+{
+	struct sim_link *link = link_of(sim, event->node, event->segment);
+
+	if (sim->mended)
+		return;
+	link->cut[0] = event->a != 1;
+	link->cut[1] = event->a != 2;
+	sim_say(sim, "%u-%u is cut (%u)", event->node, event->segment, (uint32_t)event->a);
+}
+
 static void trouble(struct sim *sim, struct sim_event *event)
 {
 	uint32_t a = (uint32_t)sim_random(sim, sim->config.nodes);
 	uint32_t b = (uint32_t)sim_random(sim, sim->config.nodes);
-	uint32_t how = (uint32_t)sim_random(sim, 4);
+	uint32_t how = (uint32_t)sim_random(sim, 5);
+	uint64_t wait = 0;
 
 	(void)event;
 	if (sim->mended)
@@ -230,11 +244,13 @@ static void trouble(struct sim *sim, struct sim_event *event)
 		break_session(sim, a, b);
 		return;
 	}
-	link_of(sim, a, b)->cut[0] = how != 1;
-	link_of(sim, a, b)->cut[1] = how != 2;
-	sim_say(sim, "%u-%u is cut (%u)", a, b, how);
-	sim_at(sim, 10 * MS + sim_random(sim, 1200 * MS), mend, a, b);
-	sim_at(sim, 100 * MS + sim_random(sim, 400 * MS), cut_noticed, a, b)->a =
+	if (how == 4) {
+		link_of(sim, a, b)->slow = sim_random(sim, 300 * MS);
+		wait = sim_random(sim, 800 * MS);
+	}
+	sim_at(sim, wait, cut, a, b)->a = how;
+	sim_at(sim, wait + 10 * MS + sim_random(sim, 1200 * MS), mend, a, b);
+	sim_at(sim, wait + 100 * MS + sim_random(sim, 400 * MS), cut_noticed, a, b)->a =
 		link_of(sim, a, b)->session;
 }
 
@@ -253,6 +269,7 @@ void sim_net_mend(struct sim *sim)
 	for (uint32_t a = 0; a < sim->config.nodes; a++)
 		for (uint32_t b = a + 1; b < sim->config.nodes; b++) {
 			sim->link[a][b].cut[0] = sim->link[a][b].cut[1] = false;
+			sim->link[a][b].slow = 0;
 			sim_net_up(sim, a, b);
 		}
 }
