@@ -198,6 +198,45 @@ unsigned long xpm_rmap_set_remote(struct xpm_rmap *map, unsigned long first, uns
 	return pages;
 }
 
+bool xpm_rmap_mark_remote(struct xpm_rmap *map, unsigned long first, unsigned long last,
+			  bool away)
+{
+	struct xpm_leaf *leaf = xpm_rmap_leaf(map, first);
+	u64 mask = xpm_leaf_mask(first, last);
+
+	lockdep_assert_held_write(&map->lock);
+	if (!leaf)
+		return false;
+	leaf->remote |= mask;
+	leaf->away = away ? leaf->away | mask : leaf->away & ~mask;
+	return true;
+}
+
+bool xpm_rmap_next_remote(struct xpm_rmap *map, unsigned long *first, unsigned long *last,
+			  bool *away)
+{
+	unsigned long at;
+	struct xpm_leaf *leaf;
+
+	lockdep_assert_held(&map->lock);
+	xa_for_each_range(&map->leaves, at, leaf, *first >> XPM_LEAF_SHIFT,
+			  map->last >> XPM_LEAF_SHIFT) {
+		u64 mask = leaf->remote & covered(at, *first, map->last);
+		unsigned int bit;
+
+		if (!mask)
+			continue;
+		bit = __ffs64(mask);
+		*away = leaf->away >> bit & 1;
+		mask &= *away ? leaf->away : ~leaf->away;
+		*first = (at << XPM_LEAF_SHIFT) + bit;
+		mask = ~(mask >> bit);
+		*last = mask ? *first + __ffs64(mask) - 1 : *first + XPM_LEAF_PAGES - 1;
+		return true;
+	}
+	return false;
+}
+
 static void free_leaf(struct rcu_head *rcu)
 {
 	kmem_cache_free(leaf_cache, container_of(rcu, struct xpm_leaf, rcu));
@@ -294,8 +333,16 @@ static void forget_leaf(struct xpm_leaf *leaf, u64 mask, unsigned int *marks)
 		atomic64_andnot(mask, &leaf->external);
 		atomic64_andnot(mask, &leaf->referenced);
 	}
-	if (*marks & XPM_RMAP_REMOTE)
+	if (*marks & XPM_RMAP_REMOTE) {
 		leaf->remote &= ~mask;
+		leaf->away &= ~mask;
+	}
+}
+
+static void clear_remote_leaf(struct xpm_leaf *leaf, u64 mask, unsigned int *marks)
+{
+	leaf->remote &= ~mask;
+	leaf->away &= ~mask;
 }
 
 static void forget_block(struct xpm_block *block, unsigned int *marks)
@@ -324,6 +371,20 @@ bool xpm_rmap_forget(struct xpm_rmap *map, unsigned long *first, unsigned long l
 
 	lockdep_assert_held_write(&map->lock);
 	done = walk_piece(map, *first, last, forget_leaf, forget_block, &marks);
+	*first = done + 1;
+	return done < last;
+}
+
+static void leave_block(struct xpm_block *block, unsigned int *marks)
+{
+}
+
+bool xpm_rmap_clear_remote(struct xpm_rmap *map, unsigned long *first, unsigned long last)
+{
+	unsigned long done;
+
+	lockdep_assert_held_write(&map->lock);
+	done = walk_piece(map, *first, last, clear_remote_leaf, leave_block, NULL);
 	*first = done + 1;
 	return done < last;
 }

@@ -11,7 +11,8 @@
  *  WRITABLE    (of a VALID page) the owner maps it writable, so may an attacher
  *  EXTERNAL    some attachment's page table may map the frame
  *  REMOTE      another subscriber of rmap_notifier.h has something of the page,
- *              which it must hear of
+ *              which it must hear of; the page need not be VALID, nor ever have been
+ *  AWAY        (of a REMOTE page) and its owner has not the page itself
  *  REFERENCED  an attachment has faulted it in since somebody last asked for and
  *              cleared this mark (aging.c)
  *  AGED        REFERENCED was cleared, and the attachments' page tables are to be
@@ -37,8 +38,8 @@
  * aligned as the owner's address is, with marks of its own: VALID, WRITABLE,
  * EXTERNAL, REFERENCED and AGED mean the same of all its pages at once.  What
  * comes to one of its pages comes to the block, as an attacher's huge entry can
- * only be taken away whole.  REMOTE pages are never a block.  A page may be VALID
- * by its leaf and by its block, with the same frame.
+ * only be taken away whole.  REMOTE is a mark of leaves alone, whatever the page is
+ * VALID by.  A page may be VALID by its leaf and by its block, with the same frame.
  *
  * "last" is inclusive.  Callers hold the map's lock where a function says so, for
  * writing unless it says for reading: those who only insert what is VALID do not
@@ -80,6 +81,7 @@ struct xpm_leaf {
 	u64 valid;
 	u64 writable;
 	u64 remote;
+	u64 away;
 	atomic64_t external;
 	atomic64_t referenced;
 	atomic64_t aged;
@@ -243,7 +245,22 @@ unsigned int xpm_rmap_marks(struct xpm_rmap *map, unsigned long first, unsigned 
 unsigned long xpm_rmap_set_remote(struct xpm_rmap *map, unsigned long first, unsigned long last);
 
 /*
- * The two below walk [*first, last] a bounded piece at a time, lock held.  They
+ * Makes the pages of [first, last], all of one leaf, REMOTE, and AWAY or not; false
+ * when there is no such leaf, see xpm_rmap_reserve().  Lock held.
+ */
+bool xpm_rmap_mark_remote(struct xpm_rmap *map, unsigned long first, unsigned long last,
+			  bool away);
+
+/*
+ * The first run of REMOTE pages at *first or after it that are all AWAY, or all not:
+ * [*first, *last], which goes no further than its leaf.  False: there is none.  Lock
+ * held, for reading at least.
+ */
+bool xpm_rmap_next_remote(struct xpm_rmap *map, unsigned long *first, unsigned long *last,
+			  bool *away);
+
+/*
+ * The three below walk [*first, last] a bounded piece at a time, lock held.  They
  * return true when something is left, and *first says from where; the caller
  * drops the lock, lets others run where it may, and calls again.  A leaf or block
  * that has no mark left is freed.
@@ -253,12 +270,16 @@ unsigned long xpm_rmap_set_remote(struct xpm_rmap *map, unsigned long first, uns
  * has made sure that no page becomes VALID meanwhile.
  *
  * xpm_rmap_forget: who has the pages of @marks let go; no page of the piece that
- * is not VALID has these marks any more.
+ * is not VALID has these marks any more.  AWAY goes with REMOTE.
+ *
+ * xpm_rmap_clear_remote: nobody else has the pages: none of the piece is REMOTE any
+ * more, VALID or not.
  */
 bool xpm_rmap_revoke(struct xpm_rmap *map, unsigned long *first, unsigned long last,
 		     unsigned int *marks);
 bool xpm_rmap_forget(struct xpm_rmap *map, unsigned long *first, unsigned long last,
 		     unsigned int marks);
+bool xpm_rmap_clear_remote(struct xpm_rmap *map, unsigned long *first, unsigned long last);
 
 /*
  * Aging; no lock is needed and any spinlock may be held.
