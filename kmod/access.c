@@ -15,16 +15,21 @@
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 
+#include "ask.h"
 #include "attachment.h"
 #include "owner.h"
 #include "permit.h"
 #include "refresh.h"
+#include "remote.h"
+#include "replica.h"
 #include "segment.h"
 #include "stats.h"
 #include "window.h"
 
 /* Jiffies to try for the owner's lock, one by one */
 #define TRIES	(HZ / 4)
+/* The same for a page of another partition, in nanoseconds */
+#define ASK_NS	(NSEC_PER_SEC / 4)
 
 /* Copies from or to a part of a VALID page: 0, -EAGAIN, or -ENOENT: dead. */
 static int copy(struct xpm_permit *permit, unsigned long index, unsigned int offset,
@@ -59,8 +64,12 @@ static int copy(struct xpm_permit *permit, unsigned long index, unsigned int off
 static int bring_in(struct xpm_segment *segment, const struct xpm_window *w,
 		    struct mm_struct *held, bool populate)
 {
-	int err = xpm_owner_lock(segment, held);
+	int err;
 
+	if (segment->remote)
+		return populate ? xpm_ask(xpm_remote_of(segment), w, ASK_NS) :
+				  xpm_replica_refresh(xpm_remote_of(segment), w);
+	err = xpm_owner_lock(segment, held);
 	if (err)
 		return err;
 	if (populate)

@@ -24,6 +24,7 @@
 #include "owner.h"
 #include "permit.h"
 #include "process.h"
+#include "remote.h"
 #include "segment.h"
 #include "stats.h"
 #include "trace.h"
@@ -237,7 +238,12 @@ long xpm_attachment_attach(struct xpm_process *process, struct xpmem_ioc_attach 
 		goto out_permit;
 
 	ret = -EOPNOTSUPP;
-	if (xpm_owner_cannot_show(segment, req->offset >> PAGE_SHIFT, (end - 1) >> PAGE_SHIFT))
+	if (!segment->remote &&
+	    xpm_owner_cannot_show(segment, req->offset >> PAGE_SHIFT, (end - 1) >> PAGE_SHIFT))
+		goto out_permit;
+	ret = segment->remote ? xpm_remote_attach(xpm_remote_of(segment), req->offset >> PAGE_SHIFT,
+						  length >> PAGE_SHIFT) : 0;
+	if (ret)
 		goto out_permit;
 
 	file = xpm_permit_file(permit);

@@ -21,6 +21,7 @@
 #include "permit.h"
 #include "process.h"
 #include "segment.h"
+#include "share.h"
 #include "xpm.h"
 #include "xpmem_ioctl.h"
 
@@ -33,13 +34,14 @@ union request {
 	struct xpmem_ioc_attach attach;
 	struct xpmem_ioc_detach detach;
 	struct xpmem_ioc_prefault prefault;
+	struct xpmem_ioc_share share;
 };
 
 static long query(struct xpm_process *process, union request *req)
 {
 	if (req->query.flags)
 		return -EOPNOTSUPP;
-	req->query.out_features = XPMEM_FEATURE_PREFAULT;
+	req->query.out_features = XPMEM_FEATURE_PREFAULT | XPMEM_FEATURE_REMOTE;
 	req->query.out_max_address = TASK_SIZE;
 	req->query.out_module_version = XPM_VERSION;
 	req->query.out_page_size = PAGE_SIZE;
@@ -79,6 +81,11 @@ static long detach(struct xpm_process *process, union request *req)
 static long prefault(struct xpm_process *process, union request *req)
 {
 	return xpm_fault_prefault(&req->prefault);
+}
+
+static long share(struct xpm_process *process, union request *req)
+{
+	return xpm_share(process, &req->share);
 }
 
 enum output {
@@ -158,6 +165,10 @@ static const struct request_type request_types[] = {
 		SIZES(struct xpmem_ioc_prefault, out_length),
 		.handle = prefault,
 		.output = OUTPUT_ALWAYS,
+	},
+	[XPMEM_IOC_NR_SHARE - XPMEM_IOC_BASE] = {
+		SIZES(struct xpmem_ioc_share, segid),
+		.handle = share,
 	},
 };
 

@@ -41,13 +41,18 @@
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 
+#include "ask.h"
 #include "attachment.h"
+#include "channel.h"
 #include "insert.h"
+#include "lease.h"
 #include "notifier.h"
 #include "owner.h"
 #include "page_table.h"
 #include "permit.h"
 #include "refresh.h"
+#include "remote.h"
+#include "replica.h"
 #include "segment.h"
 #include "trace.h"
 #include "window.h"
@@ -92,6 +97,8 @@ static int bring_in(struct xpm_segment *segment, struct xpm_window *w, struct mm
 {
 	int err;
 
+	if (segment->remote)
+		return xpm_ask(xpm_remote_of(segment), w, xpm_channel_fault_ns());
 	if (xpm_notifier_wait_recalls(segment))
 		return -EINTR;
 	err = xpm_owner_lock(segment, NULL);
@@ -115,12 +122,32 @@ static vm_fault_t fault_error(struct xpm_segment *segment, const struct xpm_wind
 	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
 }
 
+/* The same two steps for a remote segment; neither waits for anybody */
+static int insert_replicas(struct vm_area_struct *vma, struct xpm_window *w)
+{
+	struct xpm_remote *remote =
+		xpm_remote_of(xpm_attachment_of(vma)->permit->segment);
+	int err;
+
+	/* What is VALID is taken away when the lease is over, but it takes a moment. */
+	if (!xpm_lease_is_good(remote->home))
+		return READ_ONCE(remote->segment.dead) ? -ENOENT : -EAGAIN;
+	err = xpm_insert(vma, w);
+	if (err != -EAGAIN)
+		return err;
+	err = xpm_replica_refresh(remote, w);
+	return err ?: xpm_insert(vma, w);
+}
+
 /* Insert, and refresh where that needs no waiting for the owner's lock */
 static int insert_or_refresh(struct vm_area_struct *vma, struct xpm_window *w)
 {
 	struct xpm_segment *segment = xpm_attachment_of(vma)->permit->segment;
-	int err = xpm_insert(vma, w);
+	int err;
 
+	if (segment->remote)
+		return insert_replicas(vma, w);
+	err = xpm_insert(vma, w);
 	if (err != -EAGAIN)
 		return err;
 	err = xpm_owner_lock(segment, vma->vm_mm);
@@ -202,6 +229,11 @@ vm_fault_t xpm_fault(struct vm_fault *vmf)
 		 */
 		if (fatal_signal_pending(current) || current->flags & PF_EXITING)
 			return VM_FAULT_SIGBUS;
+		if (segment->remote) {
+			/* Nobody who answers needs this lock. */
+			err = xpm_ask(xpm_remote_of(segment), &w, xpm_channel_fault_ns());
+			return err ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
+		}
 		if (err != -EINPROGRESS)
 			err = xpm_owner_lock(segment, mm);
 		if (!err) {

@@ -33,18 +33,26 @@ int xpm_id_table_init(struct rhashtable *table)
 	return rhashtable_init(table, &params);
 }
 
-static int publish(struct rhashtable *table, struct xpm_id *id, u64 value)
+int xpm_id_publish(struct rhashtable *table, struct xpm_id *id, s64 value)
 {
-	id->value = value & GENMASK_ULL(XPM_ID_RANDOM_BITS - 1, 0);
-	return id->value ? rhashtable_lookup_insert_fast(table, &id->node, params) : -EEXIST;
+	id->value = value;
+	return rhashtable_lookup_insert_fast(table, &id->node, params);
 }
 
-int xpm_id_publish_random(struct rhashtable *table, struct xpm_id *id)
+static int publish(struct rhashtable *table, struct xpm_id *id, u64 value, u32 partition)
+{
+	value &= GENMASK_ULL(XPM_ID_RANDOM_BITS - 1, 0);
+	if (!value)
+		return -EEXIST;
+	return xpm_id_publish(table, id, value | (u64)partition << XPM_ID_RANDOM_BITS);
+}
+
+int xpm_id_publish_random(struct rhashtable *table, struct xpm_id *id, u32 partition)
 {
 	int err;
 
 	do
-		err = publish(table, id, get_random_u64());
+		err = publish(table, id, get_random_u64(), partition);
 	while (err == -EEXIST);
 	return err;
 }
@@ -56,7 +64,7 @@ int xpm_id_publish_serial(struct rhashtable *table, struct xpm_id *id)
 
 	/* An odd factor: each number comes once, and neighbours are far apart. */
 	do
-		err = publish(table, id, atomic64_inc_return(&serial) * GOLDEN_RATIO_64);
+		err = publish(table, id, atomic64_inc_return(&serial) * GOLDEN_RATIO_64, 0);
 	while (err == -EEXIST);
 	return err;
 }

@@ -13,7 +13,7 @@
 #include <linux/rhashtable-types.h>
 #include <linux/types.h>
 
-#define XPM_ID_RANDOM_BITS	51
+#define XPM_ID_RANDOM_BITS	51	/* XPMEM_PARTITION_SHIFT of xpmem_ctl.h */
 
 /* Part of an object that has one; freed by RCU */
 struct xpm_id {
@@ -24,8 +24,10 @@ struct xpm_id {
 int xpm_id_table_init(struct rhashtable *table);
 
 /* Gives the object a new id by which it can be found from now on: 0 or -ENOMEM */
-int xpm_id_publish_random(struct rhashtable *table, struct xpm_id *id);
+int xpm_id_publish_random(struct rhashtable *table, struct xpm_id *id, u32 partition);
 int xpm_id_publish_serial(struct rhashtable *table, struct xpm_id *id);
+/* The same with an id that another partition has given it: also -EEXIST */
+int xpm_id_publish(struct rhashtable *table, struct xpm_id *id, s64 value);
 /* It can't be found any more; the id is never another object's. */
 void xpm_id_withdraw(struct rhashtable *table, struct xpm_id *id);
 

@@ -8,15 +8,19 @@
 #include <linux/module.h>
 
 #include "aging.h"
+#include "ctl.h"
 #include "device.h"
+#include "lease.h"
 #include "notifier.h"
 #include "permit.h"
 #include "policy.h"
 #include "proc.h"
 #include "process.h"
+#include "remote.h"
 #include "rmap.h"
 #include "rmap_notifier.h"
 #include "segment.h"
+#include "shrink.h"
 #include "xpm.h"
 #include "zap.h"
 
@@ -69,11 +73,15 @@ static const struct {
 	{ xpm_rmap_notifier_init, xpm_rmap_notifier_exit },
 	{ xpm_zap_init, xpm_zap_exit },
 	{ xpm_notifier_init, xpm_notifier_exit },
+	{ xpm_lease_init, xpm_lease_exit },
+	{ xpm_remote_init, xpm_remote_exit },
 	{ xpm_segment_init, xpm_segment_exit },
 	{ xpm_permit_init, xpm_permit_exit },
 	{ xpm_aging_init, xpm_aging_exit },
 	{ xpm_process_init, xpm_process_exit },
 	{ xpm_proc_init, xpm_proc_exit },
+	{ xpm_shrink_init, xpm_shrink_exit },
+	{ xpm_ctl_init, xpm_ctl_exit },
 	{ xpm_device_init, xpm_device_exit },
 };
 

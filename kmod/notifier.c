@@ -48,9 +48,11 @@
 #include <linux/wait_bit.h>
 #include <linux/workqueue.h>
 
+#include "channel.h"
 #include "process.h"
 #include "rmap_notifier.h"
 #include "segment.h"
+#include "share.h"
 #include "stats.h"
 #include "trace.h"
 
@@ -78,13 +80,53 @@ static void forget(struct xpm_segment *segment, unsigned long first, unsigned lo
 	write_unlock(&rmap->lock);
 }
 
-static void recalls_begin(struct xpm_segment *segment)
+/* From where on, and how far, there are pages that were not marked REMOTE meanwhile */
+static bool next_unmarked(const struct xpm_rmap_range *range, unsigned long *from,
+			  unsigned long *to)
 {
-	atomic_inc(&segment->process->recalls);
+	*to = range->last;
+	if (range->marked_first <= range->marked_last) {
+		if (*from >= range->marked_first && *from <= range->marked_last)
+			*from = range->marked_last + 1;
+		if (*from < range->marked_first)
+			*to = range->marked_first - 1;
+	}
+	return *from <= *to;
 }
 
-static void recalls_end(struct xpm_segment *segment)
+/*
+ * The same for REMOTE.  What others were given since step 1 stays marked; as they are
+ * given copies of what the owner has after this change.
+ */
+static void forget_remote(struct xpm_rmap_range *range)
 {
+	struct xpm_rmap *rmap = &range->segment->rmap;
+	unsigned long from = range->first, to;
+
+	write_lock(&rmap->lock);
+	while (next_unmarked(range, &from, &to)) {
+		xpm_rmap_forget(rmap, &from, to, XPM_RMAP_REMOTE);
+		cond_resched_rwlock_write(&rmap->lock);
+	}
+	write_unlock(&rmap->lock);
+}
+
+/* With rmap.lock held, since the range was revoked */
+static void recalls_begin(struct xpm_rmap_range *range)
+{
+	range->marked_first = 1;
+	range->marked_last = 0;
+	list_add(&range->link, &range->segment->changes);
+	atomic_inc(&range->segment->process->recalls);
+}
+
+static void recalls_end(struct xpm_rmap_range *range)
+{
+	struct xpm_segment *segment = range->segment;
+
+	write_lock(&segment->rmap.lock);
+	list_del(&range->link);
+	write_unlock(&segment->rmap.lock);
 	if (atomic_dec_and_test(&segment->process->recalls))
 		wake_up_var(&segment->process->recalls);
 }
@@ -103,7 +145,7 @@ int xpm_notifier_wait_recalls(struct xpm_segment *segment)
 static bool invalidate_block(struct xpm_rmap_range *range, unsigned long seq)
 {
 	struct xpm_segment *segment = range->segment;
-	unsigned int marks;
+	unsigned int marks, gone;
 	ktime_t start;
 
 	write_lock(&segment->rmap.lock);
@@ -113,7 +155,7 @@ static bool invalidate_block(struct xpm_rmap_range *range, unsigned long seq)
 	/* After it, as it lets others run, who map what it has not come to. */
 	xpm_rmap_widen(&segment->rmap, &range->wide_first, &range->wide_last);
 	if (marks & XPM_RMAP_REMOTE)
-		recalls_begin(segment);
+		recalls_begin(range);
 	write_unlock(&segment->rmap.lock);
 
 	xpm_stats_add(XPM_STAT_INVALIDATIONS, 1);
@@ -122,9 +164,13 @@ static bool invalidate_block(struct xpm_rmap_range *range, unsigned long seq)
 		return true;
 	}
 	start = ktime_get();
-	forget(segment, range->first, range->last, xpm_rmap_notifier_invalidate(range, marks));
+	gone = xpm_rmap_notifier_invalidate(range, marks);
+	if (gone & XPM_RMAP_EXTERNAL)
+		forget(segment, range->first, range->last, XPM_RMAP_EXTERNAL);
+	if (gone & XPM_RMAP_REMOTE)
+		forget_remote(range);
 	if (marks & XPM_RMAP_REMOTE)
-		recalls_end(segment);
+		recalls_end(range);
 	xpm_stats_add(XPM_STAT_INVALIDATED_EXTERNAL, 1);
 	trace_xpmem_invalidate(range, marks, true, false,
 			       ktime_to_ns(ktime_sub(ktime_get(), start)));
@@ -197,6 +243,20 @@ static bool invalidate_nonblock(struct xpm_rmap_range *range, unsigned long seq)
 	return gone;
 }
 
+/*
+ * Whether copies may be held on.  Reclaim, and what the kernel does by threads of its
+ * own (compaction, khugepaged, KSM), moves content and changes none; but such a thread
+ * may also be the one that ends an address space.  The daemon arms traps and fills in
+ * what it took from there; the segment's helper gives up what others have.
+ */
+static bool content_stays(struct xpm_segment *segment, enum mmu_notifier_event event)
+{
+	if (event == MMU_NOTIFY_RELEASE)
+		return false;
+	return current->flags & (PF_MEMALLOC | PF_KTHREAD) || xpm_share_is_helper(segment) ||
+	       xpm_channel_is_daemon();
+}
+
 static bool invalidate(struct mmu_interval_notifier *notifier,
 		       const struct mmu_notifier_range *vm_range, unsigned long seq)
 {
@@ -212,6 +272,7 @@ static bool invalidate(struct mmu_interval_notifier *notifier,
 		.wide_last = last,
 		.event = vm_range->event,
 		.reclaim = current->flags & PF_MEMALLOC,
+		.content_stays = content_stays(segment, vm_range->event),
 	};
 
 	if (mmu_notifier_range_blockable(vm_range))

@@ -19,6 +19,7 @@
 
 #include "attachment.h"
 #include "process.h"
+#include "remote.h"
 #include "segment.h"
 #include "stats.h"
 #include "trace.h"
@@ -37,6 +38,13 @@ void xpm_permit_exit(void)
 	rhashtable_destroy(&table);
 }
 
+static void put_segment(struct xpm_segment *segment)
+{
+	if (segment->remote)
+		xpm_remote_unuse(xpm_remote_of(segment));
+	xpm_segment_put(segment);
+}
+
 static void permit_free(struct kref *ref)
 {
 	struct xpm_permit *permit = container_of(ref, struct xpm_permit, ref);
@@ -45,7 +53,7 @@ static void permit_free(struct kref *ref)
 	if (permit->leftover)
 		xpm_process_leftover_gone(permit->process);
 	atomic_dec(&permit->segment->permits);
-	xpm_segment_put(permit->segment);
+	put_segment(permit->segment);
 	xpm_user_uncharge(permit->user, XPM_RESOURCE_PERMIT);
 	xpm_stats_add(XPM_STAT_PERMITS, -1);
 	kfree_rcu(permit, rcu);		/* xpm_permit_find() may look at it */
@@ -74,6 +82,27 @@ struct xpm_permit *xpm_permit_find(struct xpm_process *process, s64 id)
 	return permit;
 }
 
+/* One that current may get, with a reference, and a user if it is remote */
+static struct xpm_segment *find_segment(s64 segid, bool writable)
+{
+	struct xpm_segment *segment;
+	int err = 0;
+
+	if (xpm_remote_is_foreign(segid))
+		return xpm_remote_get(segid, writable);
+	segment = xpm_segment_find(segid);
+	if (IS_ERR(segment))
+		return segment;
+	if (xpm_segment_is_dead(segment))
+		err = -ENOENT;
+	else if (!xpm_segment_permits(segment, writable))
+		err = -EACCES;
+	if (!err)
+		return segment;
+	xpm_segment_put(segment);
+	return ERR_PTR(err);
+}
+
 long xpm_permit_get(struct xpm_process *process, struct xpmem_ioc_get *req)
 {
 	struct xpm_segment *segment;
@@ -86,15 +115,9 @@ long xpm_permit_get(struct xpm_process *process, struct xpmem_ioc_get *req)
 		return -EOPNOTSUPP;
 	if (hweight32(req->flags) != 1)
 		return -EINVAL;
-	segment = xpm_segment_find(req->segid);
+	segment = find_segment(req->segid, writable);
 	if (IS_ERR(segment))
 		return PTR_ERR(segment);
-	err = -ENOENT;
-	if (xpm_segment_is_dead(segment))
-		goto err_segment;
-	err = -EACCES;
-	if (!xpm_segment_permits(segment, writable))
-		goto err_segment;
 
 	user = xpm_user_charge(XPM_RESOURCE_PERMIT);
 	err = PTR_ERR(user);
@@ -131,7 +154,7 @@ err_lock:
 err_user:
 	xpm_user_uncharge(user, XPM_RESOURCE_PERMIT);
 err_segment:
-	xpm_segment_put(segment);
+	put_segment(segment);
 	return err;
 }
 

@@ -112,7 +112,7 @@ unsigned int xpm_rmap_notifier_invalidate(const struct xpm_rmap_range *range, un
 		if (answer[i] == XPM_RMAP_WAIT)
 			wait_for(ops[i], i, range, &wait[i]);
 		/* Else the mark would become that of other memory. */
-		if (answer[i] == XPM_RMAP_KEPT && !WARN_ON_ONCE(!range->reclaim))
+		if (answer[i] == XPM_RMAP_KEPT && !WARN_ON_ONCE(!range->content_stays))
 			marks &= ~(1U << i);
 	}
 	srcu_read_unlock(&chain_srcu, idx);

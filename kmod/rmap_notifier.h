@@ -28,6 +28,7 @@
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
+#include "channel.h"
 #include "rmap.h"
 
 struct xpm_segment;
@@ -46,13 +47,28 @@ struct xpm_rmap_range {
 	 * nobody but it should have to wait for long.
 	 */
 	bool reclaim;
+	/*
+	 * The same may be said of others: the pages' content stays what it is, or
+	 * goes with the knowledge of who has copies.
+	 */
+	bool content_stays;
+
+	/* notifier.c, under rmap.lock: pages marked REMOTE since it began, if any */
+	struct list_head link;		/* in segment->changes */
+	unsigned long marked_first;
+	unsigned long marked_last;
 };
 
 /* A subscriber's own, from issue() to the end of wait(); on the caller's stack */
 struct xpm_rmap_wait {
 	const struct xpm_rmap_range *range;
-	struct work_struct work;
-	struct completion done;
+	union {
+		struct {
+			struct work_struct work;
+			struct completion done;
+		};
+		struct xpm_question question;
+	};
 };
 
 enum xpm_rmap_answer {
@@ -60,7 +76,7 @@ enum xpm_rmap_answer {
 	XPM_RMAP_WAIT,		/* will be gone when wait() returns */
 	/*
 	 * Copies are held on, which do not depend on the frame and are told of
-	 * the next change too: the mark stays.  An answer to range->reclaim alone.
+	 * the next change too: the mark stays.  For range->content_stays alone.
 	 */
 	XPM_RMAP_KEPT,
 };

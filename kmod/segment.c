@@ -18,8 +18,11 @@
 #include <linux/user_namespace.h>
 
 #include "aging.h"
+#include "channel.h"
 #include "notifier.h"
 #include "process.h"
+#include "remote.h"
+#include "share.h"
 #include "stats.h"
 #include "trace.h"
 #include "user.h"
@@ -57,10 +60,30 @@ static void segment_free_rcu(struct rcu_head *rcu)
 	kfree(segment);
 }
 
+static void init_mapping(struct xpm_segment *segment)
+{
+	address_space_init_once(&segment->mapping);
+	segment->mapping.a_ops = &no_aops;
+	lockdep_set_class(&segment->mapping.i_mmap_rwsem, &i_mmap_key);
+}
+
+void xpm_segment_init_remote(struct xpm_segment *segment)
+{
+	kref_init(&segment->ref);
+	segment->remote = true;
+	INIT_LIST_HEAD(&segment->changes);
+	init_mapping(segment);
+}
+
 static void segment_free(struct kref *ref)
 {
 	struct xpm_segment *segment = container_of(ref, struct xpm_segment, ref);
 
+	if (segment->remote) {
+		xpm_remote_free(xpm_remote_of(segment));
+		return;
+	}
+	xpm_share_free(segment);
 	WARN_ON(mapping_mapped(&segment->mapping));
 	xpm_rmap_destroy(&segment->rmap);
 	mmdrop(segment->mm);
@@ -75,7 +98,8 @@ void xpm_segment_put(struct xpm_segment *segment)
 
 bool xpm_segment_is_dead(struct xpm_segment *segment)
 {
-	return READ_ONCE(segment->dead) || !atomic_read(&segment->mm->mm_users);
+	return READ_ONCE(segment->dead) ||
+	       (!segment->remote && !atomic_read(&segment->mm->mm_users));
 }
 
 struct xpm_segment *xpm_segment_find(s64 id)
@@ -136,6 +160,7 @@ long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req)
 	struct xpm_segment *segment;
 	struct xpm_user *user;
 	u64 length = req->length;
+	u32 partition;
 	u64 end;
 	int err;
 
@@ -164,9 +189,8 @@ long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req)
 	segment->end = end;
 	segment->mode = req->mode;
 	xpm_rmap_init(&segment->rmap, segment->start >> PAGE_SHIFT, xpm_segment_last(segment));
-	address_space_init_once(&segment->mapping);
-	segment->mapping.a_ops = &no_aops;
-	lockdep_set_class(&segment->mapping.i_mmap_rwsem, &i_mmap_key);
+	INIT_LIST_HEAD(&segment->changes);
+	init_mapping(segment);
 
 	err = xpm_notifier_insert(segment, process->mm);
 	if (err)
@@ -185,9 +209,11 @@ long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req)
 	err = -ENOSPC;
 	if (process->nr_segments >= XPM_MAX_SEGMENTS)
 		goto err_lock;
-	err = xpm_id_publish_random(&table, &segment->id);
+	partition = xpm_channel_partition_get();
+	segment->numbered = partition;
+	err = xpm_id_publish_random(&table, &segment->id, partition);
 	if (err)
-		goto err_lock;
+		goto err_partition;
 	xpm_aging_insert(&process->aging, segment);
 	req->out_segid = segment->id.value;
 	list_add_tail(&segment->link, &process->segments);
@@ -198,6 +224,9 @@ long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req)
 	trace_xpmem_make(req->out_segid, req->vaddr, end, req->mode);
 	return 0;
 
+err_partition:
+	if (partition)
+		xpm_channel_partition_put();
 err_lock:
 	mutex_unlock(&process->lock);
 	xpm_notifier_remove(segment);
@@ -239,6 +268,9 @@ void xpm_segment_kill(struct xpm_segment *segment)
 	xpm_id_withdraw(&table, &segment->id);
 	xpm_aging_remove(&segment->process->aging, segment);
 	xpm_notifier_kill(segment);
+	xpm_share_end(segment);
+	if (segment->numbered)
+		xpm_channel_partition_put();
 	xpm_user_uncharge(segment->user, XPM_RESOURCE_SEGMENT);
 	xpm_stats_add(XPM_STAT_SEGMENTS, -1);
 	trace_xpmem_remove(segment->id.value);

@@ -14,6 +14,7 @@
 #include "xpmem_ioctl.h"
 
 struct seq_file;
+struct xpm_share;
 struct xpm_process;
 struct xpm_user;
 
@@ -38,6 +39,11 @@ struct xpm_segment {
 	struct address_space mapping;
 	struct xpm_rmap rmap;
 	bool dead;			/* under rmap.lock: nothing is inserted */
+	bool remote;			/* part of a struct xpm_remote: no owner here */
+	bool numbered;			/* has this partition's number in its id */
+
+	struct xpm_share *share;	/* share.c: what others may have of it, or NULL */
+	struct list_head changes;	/* xpm_rmap_range.link, under rmap.lock */
 
 	struct interval_tree_node span;	/* aging.c: in process->aging until killed */
 	struct work_struct aging_work;
@@ -62,6 +68,9 @@ void xpm_segment_exit(void);
 /* Requests; see xpmem_ioctl.h */
 long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req);
 long xpm_segment_remove(struct xpm_process *process, s64 id);
+
+/* For remote.c, of a zeroed structure: what permits and attachments want of a segment */
+void xpm_segment_init_remote(struct xpm_segment *segment);
 
 /* The live segment with this id, with a reference, or an error pointer. */
 struct xpm_segment *xpm_segment_find(s64 id);

@@ -14,6 +14,8 @@ static const char *const names[XPM_NR_STATS] = {
 	[XPM_STAT_USERS] = "users",
 	[XPM_STAT_LEAVES] = "leaves",
 	[XPM_STAT_BLOCKS] = "blocks",
+	[XPM_STAT_REMOTES] = "remotes",
+	[XPM_STAT_REPLICAS] = "replicas",
 	[XPM_STAT_MAKES] = "makes",
 	[XPM_STAT_GETS] = "gets",
 	[XPM_STAT_ATTACHES] = "attaches",
@@ -28,6 +30,13 @@ static const char *const names[XPM_NR_STATS] = {
 	[XPM_STAT_RECALLS] = "recalls",
 	[XPM_STAT_AGED] = "aged",
 	[XPM_STAT_ACCESSES] = "accesses",
+	[XPM_STAT_FENCES] = "fences",
+	[XPM_STAT_COPIES] = "copies",
+	[XPM_STAT_ASKS] = "asks",
+	[XPM_STAT_INSTALLS] = "installs",
+	[XPM_STAT_TAKES] = "takes",
+	[XPM_STAT_LEASE_ENDS] = "lease_ends",
+	[XPM_STAT_EVICTIONS] = "evictions",
 };
 
 long xpm_stats_sum(enum xpm_stat stat)

@@ -17,6 +17,8 @@ enum xpm_stat {
 	XPM_STAT_USERS,
 	XPM_STAT_LEAVES,	/* of reverse maps */
 	XPM_STAT_BLOCKS,	/* the same, for huge pages */
+	XPM_STAT_REMOTES,	/* segments of other partitions */
+	XPM_STAT_REPLICAS,	/* pages of theirs */
 	/* What happened since the module was loaded */
 	XPM_STAT_MAKES,
 	XPM_STAT_GETS,
@@ -32,6 +34,13 @@ enum xpm_stat {
 	XPM_STAT_RECALLS,	/* times another subscriber was waited for */
 	XPM_STAT_AGED,		/* pages taken from attachments to see whether they are used */
 	XPM_STAT_ACCESSES,	/* pages read or written by a debugger */
+	XPM_STAT_FENCES,	/* daemons that did not answer a recall */
+	XPM_STAT_COPIES,	/* pages copied for other partitions */
+	XPM_STAT_ASKS,		/* faults that asked another partition */
+	XPM_STAT_INSTALLS,	/* pages that came from there */
+	XPM_STAT_TAKES,		/* pages that were taken back, or made read-only */
+	XPM_STAT_LEASE_ENDS,	/* times all of a home's were taken from processes */
+	XPM_STAT_EVICTIONS,	/* pages dropped for want of memory */
 	XPM_NR_STATS,
 };
 

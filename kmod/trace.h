@@ -13,6 +13,7 @@
 
 #include "rmap_notifier.h"
 #include "window.h"
+#include "xpmem_ctl.h"
 
 /* enum mmu_notifier_event, which perf and trace-cmd don't know */
 #define xpm_show_reason(event) \
@@ -195,6 +196,131 @@ TRACE_EVENT(xpmem_recall,
 	TP_printk("segid=%lld first=%lu last=%lu reason=%s subscriber=%s wait_ns=%llu",
 		  __entry->segid, __entry->first, __entry->last,
 		  xpm_show_reason(__entry->event), __entry->subscriber, __entry->wait_ns)
+);
+
+/* A fault asks another partition for page @first, and after it, if they are at hand */
+TRACE_EVENT(xpmem_ask,
+	TP_PROTO(const struct xpmem_ctl_record *record),
+	TP_ARGS(record),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(s64, segid)
+		__field(u64, first)
+		__field(u64, count)
+		__field(bool, write)
+	),
+	TP_fast_assign(
+		__entry->id = record->id;
+		__entry->segid = record->segid;
+		__entry->first = record->first;
+		__entry->count = record->count;
+		__entry->write = record->flags & XPMEM_CTL_WRITE;
+	),
+	TP_printk("id=%llu segid=%lld first=%llu count=%llu write=%d", __entry->id,
+		  __entry->segid, __entry->first, __entry->count, __entry->write)
+);
+
+/* And does not wait any more */
+TRACE_EVENT(xpmem_answer,
+	TP_PROTO(const struct xpmem_ctl_record *record, int result),
+	TP_ARGS(record, result),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(s64, segid)
+		__field(u64, first)
+		__field(int, result)
+	),
+	TP_fast_assign(
+		__entry->id = record->id;
+		__entry->segid = record->segid;
+		__entry->first = record->first;
+		__entry->result = result;
+	),
+	TP_printk("id=%llu segid=%lld first=%llu result=%d", __entry->id, __entry->segid,
+		  __entry->first, __entry->result)
+);
+
+/* The daemon installed replicas; state: 1 SHARED, 2 EXCLUSIVE */
+TRACE_EVENT(xpmem_install,
+	TP_PROTO(const struct xpmem_ctl_install *req, int result),
+	TP_ARGS(req, result),
+	TP_STRUCT__entry(
+		__field(s64, segid)
+		__field(u64, first)
+		__field(u64, count)
+		__field(u64, installed)
+		__field(u32, state)
+		__field(int, result)
+	),
+	TP_fast_assign(
+		__entry->segid = req->segid;
+		__entry->first = req->first;
+		__entry->count = req->count;
+		__entry->installed = req->out_count;
+		__entry->state = req->state;
+		__entry->result = result;
+	),
+	TP_printk("segid=%lld first=%llu count=%llu installed=%llu state=%u result=%d",
+		  __entry->segid, __entry->first, __entry->count, __entry->installed,
+		  __entry->state, __entry->result)
+);
+
+/* The daemon took replicas away, to state 0 NONE or 1 SHARED */
+TRACE_EVENT(xpmem_take,
+	TP_PROTO(const struct xpmem_ctl_take *req, unsigned int present, unsigned int exclusive,
+		 int result),
+	TP_ARGS(req, present, exclusive, result),
+	TP_STRUCT__entry(
+		__field(s64, segid)
+		__field(u64, first)
+		__field(u64, count)
+		__field(u32, state)
+		__field(unsigned int, present)
+		__field(unsigned int, exclusive)
+		__field(int, result)
+	),
+	TP_fast_assign(
+		__entry->segid = req->segid;
+		__entry->first = req->first;
+		__entry->count = req->count;
+		__entry->state = req->state;
+		__entry->present = present;
+		__entry->exclusive = exclusive;
+		__entry->result = result;
+	),
+	TP_printk("segid=%lld first=%llu count=%llu state=%u present=%u exclusive=%u result=%d",
+		  __entry->segid, __entry->first, __entry->count, __entry->state,
+		  __entry->present, __entry->exclusive, __entry->result)
+);
+
+/* Until when a home's replicas may be used, CLOCK_BOOTTIME */
+TRACE_EVENT(xpmem_lease,
+	TP_PROTO(u32 partition, u64 until),
+	TP_ARGS(partition, until),
+	TP_STRUCT__entry(
+		__field(u32, partition)
+		__field(u64, until)
+	),
+	TP_fast_assign(
+		__entry->partition = partition;
+		__entry->until = until;
+	),
+	TP_printk("partition=%u until=%llu", __entry->partition, __entry->until)
+);
+
+/* That time has come: nobody uses them any more */
+TRACE_EVENT(xpmem_lease_end,
+	TP_PROTO(u32 partition, unsigned int segments),
+	TP_ARGS(partition, segments),
+	TP_STRUCT__entry(
+		__field(u32, partition)
+		__field(unsigned int, segments)
+	),
+	TP_fast_assign(
+		__entry->partition = partition;
+		__entry->segments = segments;
+	),
+	TP_printk("partition=%u segments=%u", __entry->partition, __entry->segments)
 );
 
 #endif /* XPM_TRACE_H */

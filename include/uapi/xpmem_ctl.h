@@ -413,10 +413,14 @@ struct xpmem_ctl_lease {
 };
 #define XPMEM_CTL_IOC_LEASE _IO('x', XPMEM_CTL_NR_LEASE)
 
+/* flags of FORGET */
+#define XPMEM_FORGET_UNUSED	(1U << 0) /* only if nobody has a permit: else EBUSY */
+
 /**
  * struct xpmem_ctl_forget - a remote segment is no more
  * @size: sizeof(struct xpmem_ctl_forget)
- * @flags: must be 0
+ * @flags: 0, or XPMEM_FORGET_UNUSED after a RELEASE: somebody may have got the segment
+ *	again meanwhile
  * @segid: its replicas are dropped, its permits are dead, its attachments raise
  *	SIGBUS.  ENOENT: no such remote segment
  */

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Asking for pages of other partitions, in a fault.
+ *
+ * Of the faults for one page the first asks, and the others wait for its answer.  A
+ * fault for a page that would come along with what another has asked for, and that only
+ * wants to read it, waits for that one too.  Whoever has waited looks again, and asks
+ * himself if there is still nothing.
+ *
+ * Who asks brings the pages for the answer along (struct xpm_pages), so that they are
+ * charged to it, and so that the daemon does not have to find memory for them.
+ *
+ * A replica that is there but can't be used, as its home's lease is over or it is just
+ * being taken away, is waited for without a question.
+ */
+#include "ask.h"
+
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "channel.h"
+#include "remote.h"
+#include "replica.h"
+#include "stats.h"
+#include "trace.h"
+#include "window.h"
+
+/* Pages of one question; what the largest window of a fault gives is brought by several */
+#define ASK_MAX		128U
+
+struct xpm_ask {
+	struct xpm_question question;
+	struct list_head link;		/* in remote->asks */
+	unsigned long first;
+	unsigned int count;
+	bool write;
+};
+
+/* Whether its answer may be what a fault for page @index wants; asks_lock is held. */
+static bool serves(const struct xpm_ask *ask, unsigned long index, bool write)
+{
+	if (index == ask->first)
+		return true;
+	return !write && index > ask->first && index - ask->first < ask->count;
+}
+
+static struct xpm_ask *find(struct xpm_remote *remote, unsigned long index, bool write)
+{
+	struct xpm_ask *ask;
+
+	list_for_each_entry(ask, &remote->asks, link)
+		if (serves(ask, index, write))
+			return ask;
+	return NULL;
+}
+
+static bool is_asked(struct xpm_remote *remote, unsigned long index, bool write)
+{
+	bool asked;
+
+	spin_lock(&remote->asks_lock);
+	asked = find(remote, index, write);
+	spin_unlock(&remote->asks_lock);
+	return asked;
+}
+
+/*
+ * How many pages are worth asking for: those of the window from the target on that
+ * are not here.  To write more than one is taken from others only for who goes on in
+ * sequence.
+ */
+static unsigned int pages_wanted(struct xpm_remote *remote, const struct xpm_window *w)
+{
+	unsigned long pages = w->last - w->target + 1;
+
+	if (w->write && pages <= XPM_WINDOW_FIRST)
+		return 1;
+	return 1 + xpm_replica_absent(remote, w->target + 1,
+				      min_t(unsigned long, pages, ASK_MAX) - 1);
+}
+
+static struct xpm_ask *ask_alloc(struct xpm_remote *remote, const struct xpm_window *w)
+{
+	struct xpm_ask *ask = kmalloc(sizeof(*ask), GFP_KERNEL_ACCOUNT);
+
+	if (!ask)
+		return NULL;
+	xpm_question_init(&ask->question, XPMEM_CTL_FAULT);
+	ask->first = w->target;
+	ask->count = pages_wanted(remote, w);
+	ask->write = w->write;
+	ask->question.pages = xpm_pages_alloc(ask->count);
+	if (!ask->question.pages) {
+		kfree(ask);
+		return NULL;
+	}
+	ask->count = ask->question.pages->count;
+	ask->question.record.flags = w->write ? XPMEM_CTL_WRITE : 0;
+	ask->question.record.segid = remote->segment.id.value;
+	ask->question.record.first = ask->first;
+	ask->question.record.count = ask->count;
+	ask->question.record.pid = task_tgid_nr(current);
+	return ask;
+}
+
+static void ask_free(struct xpm_ask *ask)
+{
+	xpm_pages_free(ask->question.pages);
+	kfree(ask);
+}
+
+/* False: somebody was first. */
+static bool ask_begin(struct xpm_remote *remote, struct xpm_ask *ask)
+{
+	bool first;
+
+	spin_lock(&remote->asks_lock);
+	first = !find(remote, ask->first, ask->write);
+	if (first)
+		list_add_tail(&ask->link, &remote->asks);
+	spin_unlock(&remote->asks_lock);
+	if (first)
+		xpm_channel_ask(&ask->question);
+	return first;
+}
+
+static void ask_end(struct xpm_remote *remote, struct xpm_ask *ask)
+{
+	xpm_channel_withdraw(&ask->question);
+	spin_lock(&remote->asks_lock);
+	list_del(&ask->link);
+	spin_unlock(&remote->asks_lock);
+	wake_up_all(&remote->changed);
+}
+
+static int ask_and_wait(struct xpm_remote *remote, const struct xpm_window *w, long jiffies)
+{
+	struct xpm_ask *ask = ask_alloc(remote, w);
+	long left;
+	int err;
+
+	if (!ask)
+		return -ENOMEM;
+	if (!ask_begin(remote, ask)) {
+		ask_free(ask);
+		return 0;
+	}
+	atomic_long_inc(&remote->asked);
+	xpm_stats_add(XPM_STAT_ASKS, 1);
+	trace_xpmem_ask(&ask->question.record);
+	left = wait_event_killable_timeout(ask->question.wait,
+					   READ_ONCE(ask->question.done) ||
+					   READ_ONCE(remote->segment.dead), jiffies);
+	ask_end(remote, ask);
+	if (ask->question.done)
+		err = ask->question.error ? -EFAULT : 0;
+	else if (left < 0)
+		err = -EINTR;
+	else
+		err = left ? 0 : -ETIMEDOUT;
+	trace_xpmem_answer(&ask->question.record, err);
+	ask_free(ask);
+	return err;
+}
+
+/* Until somebody else's answer, or what keeps a replica from being used, is over */
+static long wait_for_others(struct xpm_remote *remote, const struct xpm_window *w, long left)
+{
+	return wait_event_killable_timeout(remote->changed,
+		READ_ONCE(remote->segment.dead) ||
+		(xpm_replica_look(remote, w->target, w->write) != XPM_REPLICA_WAIT &&
+		 !is_asked(remote, w->target, w->write)), left);
+}
+
+int xpm_ask(struct xpm_remote *remote, const struct xpm_window *w, u64 timeout_ns)
+{
+	long left = nsecs_to_jiffies(timeout_ns) + 1;
+
+	while (left > 0) {
+		if (READ_ONCE(remote->segment.dead))
+			return -ENOENT;
+		switch (xpm_replica_look(remote, w->target, w->write)) {
+		case XPM_REPLICA_HERE:
+			return 0;
+		case XPM_REPLICA_ABSENT:
+			if (!is_asked(remote, w->target, w->write))
+				return ask_and_wait(remote, w, left);
+			break;
+		case XPM_REPLICA_WAIT:
+			break;
+		}
+		left = wait_for_others(remote, w, left);
+	}
+	return left ? -EINTR : -ETIMEDOUT;
+}
+
+void xpm_ask_wake_all(struct xpm_remote *remote)
+{
+	struct xpm_ask *ask;
+
+	spin_lock(&remote->asks_lock);
+	list_for_each_entry(ask, &remote->asks, link)
+		wake_up_all(&ask->question.wait);
+	spin_unlock(&remote->asks_lock);
+	wake_up_all(&remote->changed);
+}

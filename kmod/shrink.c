@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Replicas as the kernel's cache: what is SHARED can be had again from its home, so it
+ * is freed when the VM asks for memory.  That takes no word with anybody: home's
+ * directory may name this partition for longer, and is told when the daemon comes to
+ * it (DROP).  An EXCLUSIVE replica is the only copy: the daemon is asked to give it back,
+ * and takes it then.
+ *
+ * Pages are taken in stretches, in the order of segments and pages, from where the
+ * last call ended.  Neither locks nor memory are waited for: this may run inside any
+ * allocation.
+ */
+#include "shrink.h"
+
+#include <linux/mm.h>
+#include <linux/shrinker.h>
+#include <linux/workqueue.h>
+
+#include "channel.h"
+#include "compat/compat.h"
+#include "lease.h"
+#include "remote.h"
+#include "replica.h"
+
+struct hunt {
+	unsigned long wanted;
+	unsigned long freed;
+};
+
+static struct shrinker *shrinker;
+
+static void hunt_in_home(struct xpm_home *home, void *data)
+{
+	struct hunt *hunt = data;
+	struct xpm_remote *remote;
+
+	if (hunt->freed >= hunt->wanted || !mutex_trylock(&home->lock))
+		return;
+	list_for_each_entry(remote, &home->remotes, of_home) {
+		if (hunt->freed >= hunt->wanted)
+			break;
+		hunt->freed += xpm_replica_evict(remote, &remote->evict_at,
+						 hunt->wanted - hunt->freed);
+	}
+	mutex_unlock(&home->lock);
+}
+
+static unsigned long shrink_count(struct shrinker *unused, struct shrink_control *control)
+{
+	return xpm_replica_count_shared();
+}
+
+static unsigned long shrink_scan(struct shrinker *unused, struct shrink_control *control)
+{
+	struct hunt hunt = { .wanted = control->nr_to_scan };
+
+	/* Emptying page tables may wait for what an allocation without it holds. */
+	if (!(control->gfp_mask & __GFP_FS))
+		return SHRINK_STOP;
+	xpm_lease_for_each_home(hunt_in_home, &hunt);
+	return hunt.freed ?: SHRINK_STOP;
+}
+
+/* ---------------------------------------------------------- limit */
+
+static void limit_work_fn(struct work_struct *work)
+{
+	unsigned long limit = xpm_channel_replica_limit() >> PAGE_SHIFT;
+	unsigned long count;
+	struct hunt hunt;
+
+	while (limit && (count = xpm_replica_count()) > limit) {
+		hunt = (struct hunt){ .wanted = count - limit };
+		xpm_lease_for_each_home(hunt_in_home, &hunt);
+		/* The daemon gives the others back, or somebody is changing them. */
+		if (!hunt.freed)
+			break;
+		cond_resched();
+	}
+}
+
+static DECLARE_WORK(limit_work, limit_work_fn);
+
+void xpm_shrink_to_limit(void)
+{
+	unsigned long limit = xpm_channel_replica_limit() >> PAGE_SHIFT;
+
+	if (limit && xpm_replica_count() > limit)
+		schedule_work(&limit_work);
+}
+
+int xpm_shrink_init(void)
+{
+	shrinker = xpm_shrinker_register("xpmem-replicas", shrink_count, shrink_scan);
+	return shrinker ? 0 : -ENOMEM;
+}
+
+void xpm_shrink_exit(void)
+{
+	xpm_shrinker_unregister(shrinker);
+	cancel_work_sync(&limit_work);
+}
