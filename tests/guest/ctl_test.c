@@ -51,6 +51,13 @@ void ctl_end(void)
 	ctl = -1;
 }
 
+void ctl_not_ours(void)
+{
+	if (ctl >= 0)
+		close(ctl);
+	ctl = -1;
+}
+
 xpmem_segid_t ctl_foreign(void)
 {
 	static uint64_t last;
@@ -180,6 +187,56 @@ int share_segment(xpmem_segid_t segid, uint32_t flags)
 	return result(ioctl(device_fd(), XPMEM_IOC_SHARE, &req));
 }
 
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	xpmem_segid_t segid;
+	uint32_t flags;
+	bool shared;
+	void *addr;
+	size_t size;
+} helper = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+static void *help(void *unused)
+{
+	pthread_mutex_lock(&helper.lock);
+	check(share_segment(helper.segid, helper.flags) == 0);
+	helper.shared = true;
+	for (;;) {
+		pthread_cond_broadcast(&helper.changed);
+		while (!helper.size)
+			pthread_cond_wait(&helper.changed, &helper.lock);
+		check(madvise(helper.addr, helper.size, MADV_DONTNEED) == 0);
+		helper.size = 0;
+	}
+	return unused;
+}
+
+void helper_begin(xpmem_segid_t segid, uint32_t flags)
+{
+	pthread_t thread;
+
+	pthread_mutex_lock(&helper.lock);
+	helper.segid = segid;
+	helper.flags = flags;
+	helper.shared = false;
+	check(pthread_create(&thread, NULL, help, NULL) == 0);
+	while (!helper.shared)
+		pthread_cond_wait(&helper.changed, &helper.lock);
+	pthread_mutex_unlock(&helper.lock);
+}
+
+void helper_give_up(void *addr, size_t size)
+{
+	pthread_mutex_lock(&helper.lock);
+	helper.addr = addr;
+	helper.size = size;
+	pthread_cond_broadcast(&helper.changed);
+	while (helper.size)
+		pthread_cond_wait(&helper.changed, &helper.lock);
+	pthread_mutex_unlock(&helper.lock);
+}
+
 /* ------------------------------------------------------------- home */
 
 struct ctl_home_private {
@@ -229,6 +286,12 @@ static void serve_fault(struct ctl_home *home, const struct xpmem_ctl_record *re
 
 static void serve(struct ctl_home *home, const struct xpmem_ctl_record *record)
 {
+	/* Of a test that failed before */
+	if (record->type != XPMEM_CTL_GET && record->segid != home->segid) {
+		ctl_forget(record->segid, 0);
+		ctl_complete(record->id, 0, 0);
+		return;
+	}
 	switch (record->type) {
 	case XPMEM_CTL_GET:
 		ctl_complete(record->id, record->segid == home->segid ? 0 : ENOENT,

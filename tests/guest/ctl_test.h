@@ -17,9 +17,9 @@
 /* Numbers of this partition and of the other one */
 #define HERE		7
 #define THERE		9
-#define LEASE_MS	1000
+#define LEASE_MS	5000
 #define SKEW_MS		100
-#define FAULT_MS	2000
+#define FAULT_MS	20000
 
 #define SECOND		1000000000ULL
 
@@ -32,6 +32,8 @@ void ctl_begin_with(uint32_t lease_ms, uint32_t fault_ms);
 int ctl_open(void);
 int ctl_hello(int fd, uint32_t number, struct xpmem_ctl_hello *hello);
 void ctl_end(void);
+/* In a process that was spawned: the descriptor is the daemon's alone. */
+void ctl_not_ours(void);
 
 /* An id of a segment of THERE; each call another one */
 xpmem_segid_t ctl_foreign(void);
@@ -64,6 +66,12 @@ uint64_t ctl_now(void);
 
 /* Makes the caller's segment shared, and its thread the helper: 0 or a negative errno */
 int share_segment(xpmem_segid_t segid, uint32_t flags);
+/*
+ * The same by a thread of its own, which then gives up what it is told to: [addr,
+ * addr + size), by MADV_DONTNEED
+ */
+void helper_begin(xpmem_segid_t segid, uint32_t flags);
+void helper_give_up(void *addr, size_t size);
 
 /*
  * A home that gives what is asked for: a thread of the daemon answers GET, ATTACH, FAULT,

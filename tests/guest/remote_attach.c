@@ -32,6 +32,7 @@ static void set_lease(void)
 
 static void attach_all(int flags)
 {
+	ctl_not_ours();
 	at = attach_at(get_segment(home.segid, flags), 0, SIZE);
 }
 
