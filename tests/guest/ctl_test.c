@@ -339,7 +339,8 @@ static void *serve_all(void *arg)
 	struct xpmem_ctl_record record;
 
 	while (!home->stop) {
-		if (home->mute)
+		home->muted = home->mute;
+		if (home->muted)
 			usleep(1000);
 		else if (ctl_next(&record, 20))
 			serve(home, &record);
@@ -347,10 +348,21 @@ static void *serve_all(void *arg)
 	return NULL;
 }
 
+void ctl_home_mute(struct ctl_home *home)
+{
+	home->mute = true;
+	await_that(home->muted);
+}
+
 void ctl_home_begin(struct ctl_home *home, uint64_t pages)
 {
+	ctl_home_begin_as(home, pages, ctl_foreign());
+}
+
+void ctl_home_begin_as(struct ctl_home *home, uint64_t pages, xpmem_segid_t segid)
+{
 	memset(home, 0, sizeof(*home));
-	home->segid = ctl_foreign();
+	home->segid = segid;
 	home->pages = pages;
 	home->data = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			  -1, 0);

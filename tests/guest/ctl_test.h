@@ -81,7 +81,7 @@ struct ctl_home {
 	xpmem_segid_t segid;
 	uint64_t pages;
 	char *data;		/* what home has of them */
-	_Atomic bool mute;	/* does not answer */
+	_Atomic bool mute, muted;	/* does not answer */
 	_Atomic bool shared_only;	/* never gives EXCLUSIVE: EFAULT */
 	_Atomic int faults, upgrades, drops, releases, recalls, gone;
 	_Atomic bool stop;
@@ -90,6 +90,10 @@ struct ctl_home {
 };
 
 void ctl_home_begin(struct ctl_home *home, uint64_t pages);
+/* The same of a segment that there is already */
+void ctl_home_begin_as(struct ctl_home *home, uint64_t pages, xpmem_segid_t segid);
+/* Does not answer from now on, nor is just about to */
+void ctl_home_mute(struct ctl_home *home);
 void ctl_home_end(struct ctl_home *home);
 /* Takes pages to a state, and writes what was EXCLUSIVE into data */
 int ctl_home_take(struct ctl_home *home, uint64_t first, uint64_t count, uint32_t state);

@@ -73,7 +73,7 @@ static void ends_in_time(void)
 	/* shorter, and nobody does anything about it */
 	until = ctl_now() + SECOND / 2;
 	check(ctl_lease(THERE, until) == 0);
-	home.mute = true;
+	ctl_home_mute(&home);
 	while (ctl_now() < until + SECOND / 10 * slowness())
 		usleep(1000);
 	/* What an EXCLUSIVE one holds does not change any more. */
