@@ -20,6 +20,7 @@
 #include <linux/slab.h>
 
 #include "channel.h"
+#include "lease.h"
 #include "remote.h"
 #include "replica.h"
 #include "stats.h"
@@ -134,7 +135,8 @@ static void ask_end(struct xpm_remote *remote, struct xpm_ask *ask)
 	wake_up_all(&remote->changed);
 }
 
-static int ask_and_wait(struct xpm_remote *remote, const struct xpm_window *w, long jiffies)
+/* 0, -ESTALE: worth asking again with the next lease, or an error */
+static int ask_and_wait(struct xpm_remote *remote, const struct xpm_window *w, long *jiffies)
 {
 	struct xpm_ask *ask = ask_alloc(remote, w);
 	long left;
@@ -151,9 +153,12 @@ static int ask_and_wait(struct xpm_remote *remote, const struct xpm_window *w, l
 	trace_xpmem_ask(&ask->question.record);
 	left = wait_event_killable_timeout(ask->question.wait,
 					   READ_ONCE(ask->question.done) ||
-					   READ_ONCE(remote->segment.dead), jiffies);
+					   READ_ONCE(remote->segment.dead), *jiffies);
 	ask_end(remote, ask);
-	if (ask->question.done)
+	*jiffies = left;
+	if (ask->question.done && ask->question.error == -ESTALE)
+		err = -ESTALE;
+	else if (ask->question.done)
 		err = ask->question.error ? -EFAULT : 0;
 	else if (left < 0)
 		err = -EINTR;
@@ -173,9 +178,16 @@ static long wait_for_others(struct xpm_remote *remote, const struct xpm_window *
 		 !is_asked(remote, w->target, w->write)), left);
 }
 
+static long wait_for_lease(struct xpm_remote *remote, long left)
+{
+	return wait_event_killable_timeout(remote->changed,
+		READ_ONCE(remote->segment.dead) || xpm_lease_is_good(remote->home), left);
+}
+
 int xpm_ask(struct xpm_remote *remote, const struct xpm_window *w, u64 timeout_ns)
 {
 	long left = nsecs_to_jiffies(timeout_ns) + 1;
+	int err;
 
 	while (left > 0) {
 		if (READ_ONCE(remote->segment.dead))
@@ -184,9 +196,13 @@ int xpm_ask(struct xpm_remote *remote, const struct xpm_window *w, u64 timeout_n
 		case XPM_REPLICA_HERE:
 			return 0;
 		case XPM_REPLICA_ABSENT:
-			if (!is_asked(remote, w->target, w->write))
-				return ask_and_wait(remote, w, left);
-			break;
+			if (is_asked(remote, w->target, w->write))
+				break;
+			err = ask_and_wait(remote, w, &left);
+			if (err != -ESTALE)
+				return err;
+			left = wait_for_lease(remote, left);
+			continue;
 		case XPM_REPLICA_WAIT:
 			break;
 		}

@@ -42,9 +42,12 @@ struct xpm_attachment *xpm_attachment_of(struct vm_area_struct *vma)
 
 static void attachment_put(struct xpm_attachment *attachment)
 {
+	struct xpm_segment *segment = attachment->permit->segment;
+
 	if (!refcount_dec_and_test(&attachment->ref))
 		return;
-	atomic_dec(&attachment->permit->segment->attachments);
+	if (atomic_dec_and_test(&segment->attachments) && segment->remote)
+		xpm_remote_detached(xpm_remote_of(segment));
 	xpm_permit_put(attachment->permit);
 	xpm_user_uncharge(attachment->user, XPM_RESOURCE_ATTACHMENT);
 	xpm_stats_add(XPM_STAT_ATTACHMENTS, -1);

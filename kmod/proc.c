@@ -4,6 +4,7 @@
  *
  *  counters      "name value" a line, see stats.h
  *  segments      a line a segment, for root alone as it tells ids and addresses
+ *  remote        a line a segment of another partition, for root alone
  *  global_pages  for the scripts that look for its two lines in order to find
  *                leaked pins.  This module pins nothing, so both counts are 0 by
  *                construction.
@@ -15,6 +16,8 @@
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
 
+#include "lease.h"
+#include "remote.h"
 #include "segment.h"
 #include "stats.h"
 
@@ -61,6 +64,32 @@ static int segments_show(struct seq_file *seq, void *unused)
 	return 0;
 }
 
+static int remote_show(struct seq_file *seq, void *unused)
+{
+	struct xpm_remote *remote;
+	s64 next = 0;
+
+	seq_puts(seq, "segid home size permits attachments replicas exclusive lease_ms faults fault_pages asked installed taken\n");
+	while (!seq_has_overflowed(seq) && (remote = xpm_remote_next(next))) {
+		struct xpm_segment *segment = &remote->segment;
+		long replicas = atomic_long_read(&remote->nr_replicas);
+		u64 until = READ_ONCE(remote->home->until), now = ktime_get_boottime_ns();
+
+		seq_printf(seq, "%lld %u %lu %d %d %ld %ld %llu %ld %ld %ld %ld %ld\n",
+			   segment->id.value, remote->home->partition, segment->end,
+			   atomic_read(&segment->permits), atomic_read(&segment->attachments),
+			   replicas, replicas - atomic_long_read(&remote->nr_shared),
+			   until > now ? div_u64(until - now, NSEC_PER_MSEC) : 0,
+			   atomic_long_read(&segment->faults),
+			   atomic_long_read(&segment->fault_pages),
+			   atomic_long_read(&remote->asked), atomic_long_read(&remote->installed),
+			   atomic_long_read(&remote->taken));
+		next = segment->id.value + 1;
+		xpm_remote_put(remote);
+	}
+	return 0;
+}
+
 static struct proc_dir_entry *dir;
 
 int xpm_proc_init(void)
@@ -70,7 +99,8 @@ int xpm_proc_init(void)
 		return -ENOMEM;
 	if (!proc_create_single("global_pages", 0444, dir, global_pages_show) ||
 	    !proc_create_single("counters", 0444, dir, counters_show) ||
-	    !proc_create_single("segments", 0400, dir, segments_show)) {
+	    !proc_create_single("segments", 0400, dir, segments_show) ||
+	    !proc_create_single("remote", 0400, dir, remote_show)) {
 		proc_remove(dir);
 		return -ENOMEM;
 	}

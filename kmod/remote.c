@@ -70,12 +70,18 @@ static bool fill_drop(struct xpm_notice *notice, struct xpmem_ctl_record *record
 	record->segid = remote->segment.id.value;
 	record->first = remote->drop_first;
 	record->count = remote->drop_end - remote->drop_first;
+	/* RELEASE says the same, and more. */
+	if (remote->drop_all && remote->users && !atomic_read(&remote->segment.attachments)) {
+		record->first = 0;
+		record->count = xpm_segment_last(&remote->segment) + 1;
+	}
 	return record->count && !READ_ONCE(remote->segment.dead);
 }
 
 static void told_drop(struct xpm_notice *notice)
 {
 	notice->remote->drop_first = notice->remote->drop_end = 0;
+	notice->remote->drop_all = false;
 }
 
 void xpm_remote_unwanted(struct xpm_remote *remote, unsigned long first, unsigned long end)
@@ -90,6 +96,14 @@ void xpm_remote_unwanted(struct xpm_remote *remote, unsigned long first, unsigne
 		remote->drop_first = min(remote->drop_first, first);
 		remote->drop_end = max(remote->drop_end, end);
 	}
+	xpm_channel_unlock();
+}
+
+void xpm_remote_detached(struct xpm_remote *remote)
+{
+	xpm_channel_lock();
+	remote->drop_all = true;
+	xpm_channel_notify(&remote->drop);
 	xpm_channel_unlock();
 }
 

@@ -27,8 +27,8 @@ struct xpm_remote {
 	struct list_head of_home;	/* in home->remotes, until forgotten */
 	struct mem_cgroup *memcg;	/* of who made it; held */
 
-	struct mutex lock;		/* who changes replicas; nothing of rmap.lock's inside it */
-	struct xarray replicas;		/* by page, see replica.c; changed under both */
+	struct mutex lock;		/* replica.c: who changes replicas */
+	struct xarray replicas;		/* by page, see replica.c */
 	atomic_long_t nr_replicas;
 	atomic_long_t nr_shared;	/* of these */
 
@@ -42,6 +42,7 @@ struct xpm_remote {
 	unsigned int users;		/* permits, and GETs that have been granted */
 	struct xpm_notice release;	/* nobody is left */
 	struct xpm_notice drop;		/* pages [drop_first, drop_end) are not wanted */
+	bool drop_all;			/* or all, if nobody attaches it again */
 	unsigned long drop_first;
 	unsigned long drop_end;
 
@@ -85,6 +86,8 @@ struct xpm_segment *xpm_remote_get(s64 segid, bool write);
 void xpm_remote_unuse(struct xpm_remote *remote);
 /* The module wants to be rid of the pages [first, end): says so, if that can be said now */
 void xpm_remote_unwanted(struct xpm_remote *remote, unsigned long first, unsigned long end);
+/* The last attachment is gone, any lock may be held. */
+void xpm_remote_detached(struct xpm_remote *remote);
 
 /* Asks the home whether the pages may be attached: 0, or an error of the attach */
 int xpm_remote_attach(struct xpm_remote *remote, unsigned long first, unsigned long count);

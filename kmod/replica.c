@@ -413,9 +413,9 @@ long xpm_replica_install(struct xpmem_ctl_install *req)
 	xpm_stats_add(XPM_STAT_INSTALLS, req->out_count);
 	atomic_long_add(req->out_count, &remote->installed);
 	trace_xpmem_install(req, err);
-	/* Whoever waits looks; one that has given up is not there. */
-	if (!err && req->id)
-		xpm_channel_answer(req->id, 0);
+	/* Whoever waits looks, or asks again with the next lease; or has given up. */
+	if ((!err || err == -ESTALE) && req->id)
+		xpm_channel_answer(req->id, err);
 	xpm_remote_put(remote);
 	return err;
 }

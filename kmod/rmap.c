@@ -10,6 +10,9 @@
 /* Leaves, and blocks, that revoke and forget look at in one piece */
 #define XPM_RMAP_PIECE	512
 
+/* Beside marks to be forgotten: of pages that are VALID, too */
+#define EVEN_VALID	(1U << 31)
+
 /* Mark of a leaf or block in the XArray: it may be AGED, or have pages that are */
 #define MAY_BE_AGED	XA_MARK_0
 
@@ -328,7 +331,8 @@ static void revoke_block(struct xpm_block *block, unsigned int *marks)
 
 static void forget_leaf(struct xpm_leaf *leaf, u64 mask, unsigned int *marks)
 {
-	mask &= ~leaf->valid;
+	if (!(*marks & EVEN_VALID))
+		mask &= ~leaf->valid;
 	if (*marks & XPM_RMAP_EXTERNAL) {
 		atomic64_andnot(mask, &leaf->external);
 		atomic64_andnot(mask, &leaf->referenced);
@@ -337,12 +341,6 @@ static void forget_leaf(struct xpm_leaf *leaf, u64 mask, unsigned int *marks)
 		leaf->remote &= ~mask;
 		leaf->away &= ~mask;
 	}
-}
-
-static void clear_remote_leaf(struct xpm_leaf *leaf, u64 mask, unsigned int *marks)
-{
-	leaf->remote &= ~mask;
-	leaf->away &= ~mask;
 }
 
 static void forget_block(struct xpm_block *block, unsigned int *marks)
@@ -375,16 +373,13 @@ bool xpm_rmap_forget(struct xpm_rmap *map, unsigned long *first, unsigned long l
 	return done < last;
 }
 
-static void leave_block(struct xpm_block *block, unsigned int *marks)
-{
-}
-
 bool xpm_rmap_clear_remote(struct xpm_rmap *map, unsigned long *first, unsigned long last)
 {
+	unsigned int marks = XPM_RMAP_REMOTE | EVEN_VALID;
 	unsigned long done;
 
 	lockdep_assert_held_write(&map->lock);
-	done = walk_piece(map, *first, last, clear_remote_leaf, leave_block, NULL);
+	done = walk_piece(map, *first, last, forget_leaf, forget_block, &marks);
 	*first = done + 1;
 	return done < last;
 }

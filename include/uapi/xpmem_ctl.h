@@ -354,7 +354,8 @@ struct xpmem_ctl_list {
  * @out_count: pages installed; those at the end may be left out for want of memory,
  *	or because there is a replica, and these belong to nobody
  *
- * ESTALE: the lease of the segment's home has run out.
+ * ESTALE: the lease of the segment's home has run out.  The FAULT is answered by that,
+ * too: it is asked again once there is a lease.  Any other error leaves it open.
  */
 struct xpmem_ctl_install {
 	__u32 size;

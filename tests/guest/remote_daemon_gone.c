@@ -161,7 +161,7 @@ static unsigned int listed(struct xpmem_ctl_range *ranges, unsigned int room)
 static void killed(void)
 {
 	struct xpmem_ctl_range ranges[16];
-	uint64_t pages = 0;
+	uint64_t pages = 0, before = counter("takes");
 	unsigned int found;
 	pid_t daemon, pid;
 
@@ -174,7 +174,7 @@ static void killed(void)
 	home.segid = board->segid[0];
 	pid = spawn(users, 0);
 	await(1);
-	await_that(counter("takes") > 20);
+	await_that(counter("takes") > before + 20);
 	kill_and_join(daemon);
 
 	ctl_begin_with(LEASE_MS, 60000);

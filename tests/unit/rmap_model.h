@@ -24,7 +24,7 @@
 
 struct page {
 	unsigned long pfn;
-	bool valid, writable, external, remote, referenced, aged;
+	bool valid, writable, external, remote, away, referenced, aged;
 };
 
 struct block {
@@ -132,6 +132,40 @@ static unsigned long set_remote(unsigned long first, unsigned long last)
 	pages = xpm_rmap_set_remote(&map, first, last);
 	write_unlock(&map.lock);
 	return pages;
+}
+
+/* Any page, VALID or not */
+static void mark_remote(unsigned long first, unsigned long last, bool away)
+{
+	unsigned long end;
+
+	for (; first <= last; first = end + 1) {
+		end = min(first | (XPM_LEAF_PAGES - 1), last);
+		if (xpm_rmap_reserve(&map, first))
+			ck_abort_msg("no leaf for page %lu", first);
+		write_lock(&map.lock);
+		if (!xpm_rmap_mark_remote(&map, first, end, away))
+			ck_abort_msg("page %lu could not be marked", first);
+		write_unlock(&map.lock);
+	}
+}
+
+static void clear_remote(unsigned long first, unsigned long last)
+{
+	write_lock(&map.lock);
+	while (xpm_rmap_clear_remote(&map, &first, last))
+		;
+	write_unlock(&map.lock);
+}
+
+static bool next_remote(unsigned long *first, unsigned long *last, bool *away)
+{
+	bool found;
+
+	read_lock(&map.lock);
+	found = xpm_rmap_next_remote(&map, first, last, away);
+	read_unlock(&map.lock);
+	return found;
 }
 
 static unsigned int revoke(unsigned long first, unsigned long last)
@@ -277,7 +311,7 @@ static void model_forget(unsigned long first, unsigned long last, unsigned int m
 {
 	for (unsigned long i = first; i <= last; i++) {
 		if (!model[i].valid && marks & XPM_RMAP_REMOTE)
-			model[i].remote = false;
+			model[i].remote = model[i].away = false;
 		if (!model[i].valid && marks & XPM_RMAP_EXTERNAL)
 			model[i].external = model[i].referenced = false;
 	}
@@ -296,6 +330,21 @@ static unsigned long model_set_remote(unsigned long first, unsigned long last)
 		model[i].remote |= model[i].valid;
 	}
 	return pages;
+}
+
+static void model_mark_remote(unsigned long first, unsigned long last, bool away)
+{
+	for (unsigned long i = first; i <= last; i++) {
+		model[i].remote = true;
+		model[i].away = away;
+	}
+}
+
+static void model_clear_remote(unsigned long first, unsigned long last)
+{
+	for (unsigned long i = first; i <= last; i++)
+		model[i].remote = model[i].away = false;
+	model_drop_empty();
 }
 
 static void model_widen(unsigned long *first, unsigned long *last)
@@ -368,6 +417,7 @@ static void compare_page(unsigned long i)
 	if ((leaf && leaf->valid & bit) != model[i].valid ||
 	    (leaf && (u64)atomic64_read(&leaf->external) & bit) != model[i].external ||
 	    (leaf && leaf->remote & bit) != model[i].remote ||
+	    (leaf && leaf->away & bit) != model[i].away ||
 	    (leaf && (u64)atomic64_read(&leaf->referenced) & bit) != model[i].referenced ||
 	    (leaf && (u64)atomic64_read(&leaf->aged) & bit) != model[i].aged)
 		ck_abort_msg("page %lu has other marks than the model", i);
@@ -382,6 +432,22 @@ static void compare_page(unsigned long i)
 	if (!block->valid && model[i].valid &&
 	    (pfn != model[i].pfn || writable != model[i].writable))
 		ck_abort_msg("page %lu is found with another frame than the model", i);
+}
+
+/* The runs of REMOTE pages are those of the model, in order, with nothing between. */
+static void compare_remote(void)
+{
+	unsigned long first = origin, last, seen = 0, wanted = 0;
+	bool away;
+
+	for (unsigned long i = 0; i < PAGES; i++)
+		wanted += model[i].remote;
+	for (; next_remote(&first, &last, &away); first = last + 1)
+		for (unsigned long i = first - origin; i <= last - origin; i++, seen++)
+			if (i >= PAGES || !model[i].remote || model[i].away != away)
+				ck_abort_msg("page %lu is in a run of REMOTE pages", i);
+	if (seen != wanted)
+		ck_abort_msg("%lu REMOTE pages found of %lu", seen, wanted);
 }
 
 /* Of the page's */
@@ -423,6 +489,7 @@ static void compare(void)
 	xa_for_each(&map.blocks, at, block)
 		blocks++;
 	read_unlock(&map.lock);
+	compare_remote();
 	ck_assert_uint_eq(leaves + blocks, shim_objects);
 	ck_assert_uint_eq(leaves, (size_t)xpm_stats.count[XPM_STAT_LEAVES]);
 	ck_assert_uint_eq(blocks, (size_t)xpm_stats.count[XPM_STAT_BLOCKS]);

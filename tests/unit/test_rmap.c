@@ -204,6 +204,51 @@ START_TEST(remote_outlives_the_frame)
 }
 END_TEST
 
+START_TEST(remote_without_a_frame)
+{
+	unsigned long page = FIRST + 3, first = 0, last;
+	bool away;
+
+	set_up();
+	/* Its owner never had it, or has given it up. */
+	mark_remote(page, page + 100, false);
+	mark_remote(page + 10, page + 10, true);
+	ck_assert_uint_eq(marks_of(page, page), XPM_RMAP_REMOTE);
+	ck_assert(next_remote(&first, &last, &away));
+	ck_assert(first == page && !away);
+	first = page + 10;
+	ck_assert(next_remote(&first, &last, &away));
+	ck_assert(first == page + 10 && last == page + 10 && away);
+	/* Reclaim, and coming back, change nothing of it. */
+	store_page(page + 10, 300, false);
+	ck_assert_uint_eq(revoke(page, page + 100), XPM_RMAP_REMOTE);
+	forget(page, page + 100, XPM_RMAP_EXTERNAL);
+	first = page + 10;
+	ck_assert(next_remote(&first, &last, &away) && away);
+	/* A recall ends it, as does word that nobody has it, VALID or not. */
+	forget(page + 10, page + 10, XPM_RMAP_REMOTE);
+	store_page(page, 300, true);
+	forget(page, page, XPM_RMAP_REMOTE);
+	ck_assert_uint_eq(marks_of(page, page), XPM_RMAP_REMOTE);
+	clear_remote(0, LAST);
+	first = 0;
+	ck_assert(!next_remote(&first, &last, &away));
+	ck_assert_uint_eq(shim_objects, 1);
+	revoke(page, page);
+	ck_assert_uint_eq(shim_objects, 0);
+	/* The last page of a map, and a leaf that is not there */
+	mark_remote(LAST, LAST, true);
+	first = LAST;
+	ck_assert(next_remote(&first, &last, &away) && first == LAST && last == LAST);
+	write_lock(&map.lock);
+	ck_assert(!xpm_rmap_mark_remote(&map, 0, 0, false));
+	write_unlock(&map.lock);
+	forget_all(LAST, LAST);
+	ck_assert_uint_eq(shim_objects, 0);
+	tear_down();
+}
+END_TEST
+
 START_TEST(aging)
 {
 	unsigned long at = 0;
@@ -543,7 +588,7 @@ static void random_step(unsigned long first, unsigned long last)
 {
 	unsigned int marks = 1 + (unsigned int)random() % 3;
 
-	switch (random() % 14) {
+	switch (random() % 16) {
 	case 0:
 	case 1:
 		store_some(first, last);
@@ -584,6 +629,15 @@ static void random_step(unsigned long first, unsigned long last)
 		break;
 	case 13:
 		collect_aged();
+		break;
+	case 14:
+		last = min(last, first + (unsigned long)random() % 200);
+		mark_remote(origin + first, origin + last, marks & 1);
+		model_mark_remote(first, last, marks & 1);
+		break;
+	case 15:
+		clear_remote(origin + first, origin + last);
+		model_clear_remote(first, last);
 		break;
 	}
 }
@@ -639,6 +693,7 @@ int main(void)
 	add_case(suite, "pieces_of_blocks", pieces_of_blocks);
 	add_case(suite, "out_of_memory", out_of_memory);
 	add_case(suite, "remote_outlives_the_frame", remote_outlives_the_frame);
+	add_case(suite, "remote_without_a_frame", remote_without_a_frame);
 	add_case(suite, "aging", aging);
 	add_case(suite, "empty_leaf_is_trimmed", empty_leaf_is_trimmed);
 	add_case(suite, "block_geometry", block_geometry);

@@ -9,4 +9,9 @@ static inline unsigned int hweight64(u64 word)
 	return (unsigned int)__builtin_popcountll(word);
 }
 
+static inline unsigned int __ffs64(u64 word)
+{
+	return (unsigned int)__builtin_ctzll(word);
+}
+
 #endif /* KERNEL_SHIM_BITOPS_H */
