@@ -65,12 +65,10 @@
 #define RESTARTS 1
 #endif
 
-/* state of a page: enum xpmd_state; at a partition GIVING is EXCLUSIVE that is on its
- * way home, which nobody there can use; at home FOUND is what an earlier daemon knew */
+/* state of a page: enum xpmd_state; at home FOUND is what an earlier daemon knew */
 #define NONE 0
 #define SHARED 1
 #define EXCLUSIVE 2
-#define GIVING 3
 #define FOUND 3
 
 /* enum xpmd_type.  DENY and GONE change no page that is not changed by others. */
@@ -84,6 +82,7 @@
 #define FENCED 8
 #define RECLAIM 9
 #define RECLAIMED 10
+#define INSTALLED 11
 
 /* A message is one number */
 #define MESSAGE(type, id, state, gen, data, cur, ep) \
@@ -123,7 +122,7 @@ byte gen;
 byte epoch[NP];
 byte lease[NP];
 byte grace;
-bit kept, kept_cur;	/* what was granted EXCLUSIVE, until it comes back */
+bit kept, kept_cur;	/* what was granted EXCLUSIVE, until INSTALLED or it comes back */
 bit got, got_cur;	/* what came back in a take that goes on */
 byte tx;		/* the transaction: */
 #define IDLE 0
@@ -133,11 +132,14 @@ byte tx_for;		/* partition, or: */
 #define OWNER_READ 2
 #define OWNER_WRITE 3
 #define KERNEL 4
+#define NOBODY 5			/* who asked was evicted */
 byte tx_to;		/* state that is left by the take */
 byte tx_id;		/* the asker's request */
-bit tx_write, tx_data;
+bit tx_write, tx_has;
 bit out[NP];		/* not yet taken */
 byte take_id;
+byte hold_gen;		/* at which the holder got what is taken */
+bit gone;		/* the holder was evicted */
 
 /* Partitions */
 bit connected[NP] = 1;	/* a session with the home's daemon as it lives now */
@@ -146,11 +148,13 @@ bit p_cur[NP];
 byte p_gen[NP];
 byte p_epoch[NP];
 byte p_lease[NP];	/* the module's: 0 is unreachable */
-byte p_op[NP];		/* READ, WRITE, GIVE, RECLAIM that is not answered */
+byte p_op[NP];		/* READ, WRITE, RECLAIM that is not answered */
 byte p_id[NP];
-bit p_sent[NP];		/* data that went with a TAKEN, to be repeated, */
+byte p_floor[NP];	/* a GRANT of an earlier generation was overtaken by a TAKE */
+byte p_sent[NP];		/* TAKEN or GIVE with data, to be repeated until GIVEN: */
+byte p_sent_id[NP];
+byte p_sent_gen[NP];
 bit p_sent_cur[NP];
-byte p_sent_gen[NP];	/* when this generation is asked for again */
 bit p_late[NP];		/* ACK_BEFORE_ZAP alone */
 
 /* scratch, 0 between turns */
@@ -187,7 +191,7 @@ bit keep;
 
 /* x becomes an id that is nowhere */
 #define USES(i) \
-	(ID(sent[HOME(i)]) == x || ID(sent[HOME(i) + 1]) == x || p_id[i] == x || \
+	(ID(sent[HOME(i)]) == x || ID(sent[HOME(i) + 1]) == x || p_id[i] == x || p_sent_id[i] == x || \
 	 ID(sent[PART(i)]) == x || ID(sent[PART(i) + 1]) == x)
 inline fresh()
 {
@@ -237,88 +241,106 @@ inline no_replica(i)
 
 inline nothing_sent(i)
 {
-	p_sent[i] = 0; p_sent_cur[i] = 0; p_sent_gen[i] = 0
+	p_sent[i] = 0; p_sent_id[i] = 0; p_sent_gen[i] = 0; p_sent_cur[i] = 0
 }
 
 inline no_op(i)
 {
-	p_op[i] = 0; p_id[i] = 0
+	p_op[i] = 0; p_id[i] = 0; p_floor[i] = 0
 }
 
 inline idle()
 {
-	tx = IDLE; tx_for = 0; tx_to = 0; tx_id = 0; tx_write = 0; tx_data = 0; take_id = 0;
-	got = 0; got_cur = 0
+	tx = IDLE; tx_for = 0; tx_to = 0; tx_id = 0; tx_write = 0; tx_has = 0; take_id = 0;
+	got = 0; got_cur = 0;
+	hold_gen = 0; gone = 0
 }
 
 /* ------------------------------------------------------ home: transactions */
 
-/* TAKE to all who have it, but for the partition @but; sent by home_take() */
-inline begin_take(whom, to, but)
-{
-	fresh(); take_id = x; x = 0;
-	tx = TAKING; tx_for = whom; tx_to = to;
-	out[0] = has[0] && but != 0;
-#if NP == 2
-	out[1] = has[1] && but != 1;
-#endif
-}
-
-inline begin_fetch()
-{
-	tx = FETCHING; take_id = 0;
-#ifdef COPY_BEFORE_MARK
-	kept_cur = own_cur; trap = (trap == 0 -> 1 : trap)
-#else
-	mark = (mark == 0 -> 1 : mark)
-#endif
-}
-
-/* A fetch is thrown away, a take goes on as the recall's, whatever it was for */
-inline begin_recall()
-{
-	if
-	:: !up || (grace && state == FOUND)
-	:: else ->
-		tx_id = 0; tx_write = 0; tx_data = 0;
-		begin_take(KERNEL, NONE, 9)
-	fi
-}
-
+#define has_(i)		has[i]
+#define out_(i)		out[i]
 #if NP == 2
 #define OTHER_HAS(i)	|| has[1 - i]
 #else
 #define OTHER_HAS(i)
 #endif
 
+/* TAKE to all who have it, but for the partition @but; TAKE itself is sent, and repeated,
+ * by a turn of its own */
+inline begin_take(whom, to, but)
+{
+	fresh(); take_id = x; x = 0;
+	tx = TAKING; tx_for = whom; tx_to = to;
+	hold_gen = gen;
+#ifdef GEN_OF_NONE_ONLY
+	gen = gen + (to == NONE);
+#else
+	gen++;
+#endif
+	out[0] = has[0] && but != 0;
+#if NP == 2
+	out[1] = has[1] && but != 1
+#endif
+}
+
+/* MARK comes first */
+inline begin_fetch()
+{
+	tx = FETCHING; take_id = 0; hold_gen = 0;
+#ifdef COPY_BEFORE_MARK
+	got_cur = own_cur; trap = (trap == 0 -> 1 : trap)
+#else
+	mark = (mark == 0 -> 1 : mark)
+#endif
+}
+
+/*
+ * A fetch is thrown away; a take to NONE goes on as the recall's, with those that it
+ * left out; one to SHARED is waited for first.  Who had asked asks again.
+ */
+#define ALSO(i)		out[i] = has[i]
+inline begin_recall()
+{
+	if
+	:: !up || (grace && state == FOUND)
+	:: up && !(grace && state == FOUND) && tx == TAKING ->
+		if
+		:: tx_to == NONE ->
+			BOTH(ALSO);
+			tx_for = KERNEL; tx_id = 0; tx_write = 0; tx_has = 0
+		:: else
+		fi
+	:: else ->
+		idle();
+		begin_take(KERNEL, NONE, 9)
+	fi
+}
+
+/* READ or WRITE of @i: xpmd_home_ask(), xpmd_home_step() */
 inline home_request(i)
 {
 	if
 	:: tx != IDLE || recall || grace			/* waits: it is repeated */
 	:: else ->
 		if
-		:: state == EXCLUSIVE && has[i] ->
+		:: state == EXCLUSIVE && has[i] && kept ->
 			/* that GRANT did not arrive, or this request is an old one */
+			TELL(i, GRANT, ID(m), EXCLUSIVE, 1, kept_cur)
+		:: !(state == EXCLUSIVE && has[i] && kept) && gen < GENS ->
+			tx_id = ID(m);
+			tx_write = (TYPE(m) == WRITE);
+			tx_has = (STATE(m) == SHARED);
 			if
-			:: STATE(m) == SHARED -> TELL(i, GRANT, ID(m), EXCLUSIVE, 0, 0)
-			:: STATE(m) != SHARED && kept ->
-				TELL(i, GRANT, ID(m), EXCLUSIVE, 1, kept_cur)
-			:: else
+			:: state == EXCLUSIVE ->
+				x = (tx_write || has[i] -> NONE : SHARED);
+				tx_to = x; x = 0;
+				begin_take(i, tx_to, 9)
+			:: state != EXCLUSIVE && tx_write && (0 OTHER_HAS(i)) ->
+				begin_take(i, NONE, i)
+			:: else -> tx_for = i; begin_fetch()
 			fi
-		:: else ->
-			if
-			:: gen == GENS -> skip			/* bound of the model */
-			:: else ->
-				tx_id = ID(m);
-				tx_write = (TYPE(m) == WRITE);
-				tx_data = !(tx_write && STATE(m) == SHARED && has[i]);
-				if
-				:: state == EXCLUSIVE && !tx_write -> begin_take(i, SHARED, i)
-				:: tx_write && (state == EXCLUSIVE OTHER_HAS(i)) ->
-					begin_take(i, NONE, i)
-				:: else -> tx_for = i; begin_fetch()
-				fi
-			fi
+		:: else						/* bound of the model */
 		fi
 	fi
 }
@@ -327,22 +349,23 @@ inline home_request(i)
 inline home_fetched(i)
 {
 #ifdef COPY_BEFORE_MARK
-	x = kept_cur;
+	x = got_cur;
 #else
 	x = own_cur;
 #endif
-	has[i] = 1;
 	if
 	:: tx_write ->
-		mark = 2; trap = 2; own_cur = 0; state = EXCLUSIVE; kept = 1; kept_cur = x;
+		mark = 2; trap = 2; own_cur = 0; kept = 1; kept_cur = x;
 #ifdef NO_KEPT
 		kept = 0; kept_cur = 0;
 #endif
-		TELL(i, GRANT, tx_id, EXCLUSIVE, tx_data, (tx_data && x))
+		TELL(i, GRANT, tx_id, EXCLUSIVE, !(tx_has && has[i]), (x && !(tx_has && has[i])));
+		state = EXCLUSIVE
 	:: else ->
-		mark = 1; trap = 1; state = SHARED; kept_cur = 0;
+		mark = 1; trap = 1; state = SHARED;
 		TELL(i, GRANT, tx_id, SHARED, 1, x)
 	fi;
+	has[i] = 1;
 	x = 0;
 	idle()
 }
@@ -350,55 +373,98 @@ inline home_fetched(i)
 #define NOT_READABLE(i)	assert(!READABLE(i))
 
 /* Nobody has what was to be taken.  In a grace that is known of EXCLUSIVE alone. */
-#define TAKE_DONE	(up && tx == TAKING && !ANY(out_) && (!grace || state == EXCLUSIVE))
-#define out_(i)		out[i]
-#define has_(i)		has[i]
-inline home_taken_all()
+#define TAKE_DONE	(up && tx == TAKING && !ANY(out_))
+
+/* A page that came for a WRITE goes on without a stay at the owner. */
+#define FORWARD(i)	:: x && tx_for == i && tx_write && !recall -> \
+				kept = 1; kept_cur = got_cur; has[i] = 1; \
+				TELL(i, GRANT, tx_id, EXCLUSIVE, 1, got_cur); \
+				idle()
+
+inline begin_recall2()
 {
-	if
-#ifdef GEN_OF_NONE_ONLY
-	:: tx_to == SHARED
-#endif
-	:: gen < GENS -> gen++
-	:: else						/* recalls are not bounded */
-	fi;
-	if
-	:: state == EXCLUSIVE ->
-		/* the owner has it back, its stores trapped */
-		if
-		:: got -> own_cur = got_cur
-		:: !got && kept -> own_cur = kept_cur
-		:: else -> OWNER_NEW			/* lost: SIGBUS, or the last home copy */
-		fi;
-		kept = 0; kept_cur = 0; mark = 1; trap = 1
-	:: else
-	fi;
-	state = (ANY(has_) -> SHARED : NONE);
-	if
-	:: tx_for == KERNEL ->
-		BOTH(NOT_READABLE);
-		if
-		:: recall == DROP -> OWNER_NEW
-		:: else
-		fi;
-		mark = 0; trap = 0; recall = 0; waited = 0; idle()
-	:: tx_for == OWNER_WRITE -> mark = 0; trap = 0; idle()
-	:: tx_for == OWNER_READ -> idle()
-	:: else -> begin_fetch(); got = 0; got_cur = 0; tx_to = 0
-	fi
+	idle();
+	begin_take(KERNEL, NONE, 9)
 }
 
+inline home_taken_all()
+{
+	x = 0;
+	if
+	:: state == EXCLUSIVE ->
+		x = 1;
+		if
+		:: got						/* it came back */
+		:: !got && kept && !gone -> got_cur = kept_cur	/* it never arrived there */
+		:: else ->
+			assert(gone);	/* nothing is lost but by eviction */
+			OWNER_NEW; x = 0
+		fi;
+		kept = 0; kept_cur = 0
+	:: else
+	fi;
+	if
+	FORWARD(0)
+#if NP == 2
+	FORWARD(1)
+#endif
+	:: else ->
+		if
+		:: state == EXCLUSIVE ->
+			own_cur = own_cur || got_cur;		/* stored, or lost */
+			mark = (ANY(has_) -> 1 : 0); trap = mark
+		:: else
+		fi;
+		x = tx_for;
+		got = 0; got_cur = 0; gone = 0; tx_to = 0;
+		state = (ANY(has_) -> SHARED : NONE);
+		if
+		:: x == KERNEL ->
+			BOTH(NOT_READABLE);
+			if
+			:: recall == DROP -> OWNER_NEW
+			:: else
+			fi;
+			mark = 0; trap = 0; recall = 0; waited = 0;
+			idle()
+		:: x != KERNEL && recall -> begin_recall2()
+		:: x < NP && !recall -> begin_fetch()
+		:: x == OWNER_WRITE && !recall -> mark = 0; trap = 0; idle()
+		:: else -> idle()				/* OWNER_READ, NOBODY */
+		fi
+	fi;
+	x = 0
+}
+
+#if NP == 2
+#define OTHER_HAS_NOT(i)	&& !has[1 - i]
+#else
+#define OTHER_HAS_NOT(i)
+#endif
+
+/* Of all that it has, whatever page it was that it did not give */
 inline home_evict(i)
 {
 	epoch[i]++;
+	if
+	:: has[i] && state == EXCLUSIVE ->
+		kept = 0; kept_cur = 0;
+		if
+		:: tx == TAKING -> gone = 1
+		:: else -> OWNER_NEW; mark = 0; trap = 0; state = NONE
+		fi
+	:: has[i] && state == SHARED && tx != TAKING OTHER_HAS_NOT(i) -> state = NONE
+	:: else
+	fi;
 	out[i] = 0; has[i] = 0;
 	if
-	:: state == EXCLUSIVE -> kept = 0; kept_cur = 0
+	:: tx == FETCHING && tx_for == i -> idle()
+	:: tx == TAKING && tx_for == i ->
+		tx_for = NOBODY; tx_id = 0; tx_write = 0; tx_has = 0
 	:: else
 	fi
 }
-
-/* What nobody reclaimed is lost (AWAY) or free (REMOTE) */
+/* What nobody reclaimed is lost (AWAY) or free (REMOTE). */
 inline home_grace_ends()
 {
 	if
@@ -409,12 +475,14 @@ inline home_grace_ends()
 		fi;
 		state = NONE;
 		if
-		:: recall -> begin_recall()
+		:: recall -> begin_recall2()
 		:: else -> mark = 0; trap = 0
 		fi
 	:: else
 	fi
 }
+
+/* ---------------------------------------------------- home: the daemon's life */
 
 #define CRASH(i)	sent[HOME(i)] = 0; sent[HOME(i) + 1] = 0; renew[i] = 0; \
 			renew_epoch[i] = 0; connected[i] = 0; has[i] = 0; out[i] = 0; \
@@ -438,12 +506,13 @@ inline home_start()
 	grace = beat;
 #endif
 	if
-	:: grace == 0 -> home_grace_ends()
+	:: recall && !mark -> begin_recall2()
+	:: !(recall && !mark) && grace == 0 -> home_grace_ends()
 	:: else
 	fi
 }
 
-/* Recalls without a daemon: every lease has run out */
+/* Recalls without a daemon: every lease has run out. */
 inline kernel_alone()
 {
 	BOTH(NOT_READABLE);
@@ -461,16 +530,19 @@ inline kernel_alone()
 #else
 #define TAKE_ID_OK	(ID(m) == take_id)
 #endif
-#if defined(NO_GEN) || defined(STORE_GIVEN_ALWAYS)
+#ifdef NO_GEN
 #define GIVE_GEN_OK	(1)
+#define TAKEN_GEN_OK	(1)
 #else
 #define GIVE_GEN_OK	(GEN(m) == gen)
+#define TAKEN_GEN_OK	(GEN(m) == hold_gen)
 #endif
 #ifdef NO_EPOCH
 #define EPOCH_OK(e, i)	(1)
 #else
 #define EPOCH_OK(e, i)	((e) == epoch[i])
 #endif
+#define HOLDS(i)	(state == EXCLUSIVE && has[i])
 
 inline home_message(i)
 {
@@ -484,7 +556,7 @@ inline home_message(i)
 			:: tx == TAKING && out[i] && TAKE_ID_OK ->
 				out[i] = 0;
 				if
-				:: state == EXCLUSIVE && DATA(m) -> got = 1; got_cur = CUR(m)
+				:: HOLDS(i) && DATA(m) && TAKEN_GEN_OK -> got = 1; got_cur = CUR(m)
 				:: else
 				fi;
 				if
@@ -492,53 +564,56 @@ inline home_message(i)
 				:: else
 				fi
 			:: else
+			fi;
+			if
+			:: DATA(m) -> TELL(i, GIVEN, ID(m), 0, 0, 0)
+			:: else
 			fi
 		:: TYPE(m) == GIVE ->
 			if
-			:: state == EXCLUSIVE && has[i] && GIVE_GEN_OK && tx == IDLE && gen < GENS ->
+			:: HOLDS(i) && GIVE_GEN_OK && tx == IDLE && gen < GENS ->
 				own_cur = CUR(m); kept = 0; kept_cur = 0;
 				mark = 0; trap = 0; state = NONE; has[i] = 0; gen++;
 				TELL(i, GIVEN, ID(m), 0, 0, 0)
-			:: state == EXCLUSIVE && has[i] && GIVE_GEN_OK && !(tx == IDLE && gen < GENS)
+			:: HOLDS(i) && !(GIVE_GEN_OK && tx == IDLE && gen < GENS) &&
+			   (tx != IDLE || gen == GENS)		/* TAKEN has it, too */
 			:: else -> TELL(i, GIVEN, ID(m), 0, 0, 0)
+			fi
+		:: TYPE(m) == INSTALLED ->
+			if
+			:: HOLDS(i) && GEN(m) == gen -> kept = 0; kept_cur = 0
+			:: else
 			fi
 		:: TYPE(m) == RECLAIM ->
 			if
-			:: tx == IDLE && grace && state == FOUND && mark == 2 && STATE(m) == EXCLUSIVE ->
-				state = EXCLUSIVE; has[i] = 1; gen = GEN(m); lease[i] = (grace > lease[i] -> grace : lease[i]);
+			:: state == FOUND && mark == 2 ->
+				state = EXCLUSIVE; has[i] = 1; gen = GEN(m);
+				lease[i] = (grace > lease[i] -> grace : lease[i]);
 				TELL(i, RECLAIMED, ID(m), 1, 0, 0);
 				if
-				:: recall -> begin_recall()
+				:: recall -> begin_recall2()
 				:: else
 				fi
-			:: tx == IDLE && grace && (state == FOUND || state == SHARED) && mark == 1 &&
-			   STATE(m) == SHARED ->
-				state = SHARED; has[i] = 1; lease[i] = (grace > lease[i] -> grace : lease[i]);
-				gen = (GEN(m) > gen -> GEN(m) : gen);
-				TELL(i, RECLAIMED, ID(m), 1, 0, 0);
-				if
-				:: recall -> begin_recall()
-				:: else
-				fi
-			:: else ->
-				x = state == STATE(m) && has[i];
-				TELL(i, RECLAIMED, ID(m), x, 0, 0);
-				x = 0
+			:: HOLDS(i) && tx != IDLE
+			:: else -> x = HOLDS(i); TELL(i, RECLAIMED, ID(m), x, 0, 0); x = 0
 			fi
 		fi
 	fi;
 	m = 0
 }
 
+/* A RENEW that comes while something is being taken waits until it is given. */
+#ifdef RENEW_WHILE_TAKING
+#define MAY_RENEW(i)	(1)
+#else
+#define MAY_RENEW(i)	(!(tx == TAKING && (out[i] || (recall && has[i]))))
+#endif
+
 inline home_renew(i)
 {
 	if
 	:: !EPOCH_OK(renew_epoch[i], i) -> TELL(i, FENCED, 0, 0, 0, 0)
-#ifndef RENEW_WHILE_TAKING
-	:: EPOCH_OK(renew_epoch[i], i) && tx == TAKING && out[i]	/* gives first */
-#endif
-	:: else ->
-		lease[i] = LEASE + SKEW; beat = LEASE + SKEW; renewed[i] = renew[i]
+	:: else -> lease[i] = LEASE + SKEW; beat = LEASE + SKEW; renewed[i] = renew[i]
 	fi;
 	renew[i] = 0; renew_epoch[i] = 0
 }
@@ -552,9 +627,11 @@ inline home_renew(i)
 #define RID_OK		(ID(m) == p_id[i])
 #endif
 #ifdef NO_GEN
-#define TAKE_OLD	(0)
+#define MAY_TAKE	(p_state[i] != NONE)
+#define OVERTAKEN	(0)
 #else
-#define TAKE_OLD	(p_state[i] != NONE && p_gen[i] > GEN(m))
+#define MAY_TAKE	(p_state[i] != NONE && (GEN(m) > p_gen[i] || p_op[i] == RECLAIM))
+#define OVERTAKEN	(GEN(m) < p_floor[i])
 #endif
 
 inline part_ask(i, op)
@@ -566,16 +643,28 @@ inline part_ask(i, op)
 
 inline part_repeat(i)
 {
-	say(i, MESSAGE(p_op[i], p_id[i], p_state[i], p_gen[i], p_op[i] == GIVE,
-		p_op[i] == GIVE && p_cur[i], p_epoch[i]))
+	say(i, MESSAGE(p_op[i], p_id[i], p_state[i], p_gen[i], 0, 0, p_epoch[i]))
+}
+
+/* What was EXCLUSIVE is out of the module and in a parcel, until GIVEN. */
+inline part_parcel(i, type, id)
+{
+	p_sent[i] = type; p_sent_id[i] = id; p_sent_gen[i] = p_gen[i]; p_sent_cur[i] = p_cur[i]
+}
+
+inline part_send(i)
+{
+	say(i, MESSAGE(p_sent[i], p_sent_id[i], 0, p_sent_gen[i], 1, p_sent_cur[i], p_epoch[i]))
 }
 
 inline part_give(i)
 {
-	p_state[i] = GIVING;
-	fresh(); p_id[i] = x; x = 0;
-	p_op[i] = GIVE;
-	part_repeat(i)
+	nothing_sent(i);	/* an earlier TAKEN has arrived, or this had not been granted */
+	fresh();
+	part_parcel(i, GIVE, x);
+	x = 0;
+	no_replica(i);
+	part_send(i)
 }
 
 inline part_renew(i)
@@ -583,35 +672,43 @@ inline part_renew(i)
 	renew[i] = LEASE + DRIFT; renew_epoch[i] = p_epoch[i]
 }
 
-inline part_taken(i)
+inline part_take(i)
 {
+	p_floor[i] = (ASKED && GEN(m) > p_floor[i] -> GEN(m) : p_floor[i]);
 	if
-	:: p_sent[i] && p_sent_gen[i] == GEN(m) ->
-		/* what went with an earlier TAKEN may not have arrived; what is left of it
-		 * has the same content */
-		if
-		:: STATE(m) == NONE && p_state[i] == SHARED -> no_replica(i)
-		:: else
-		fi
+	:: p_sent[i] == TAKEN && p_sent_id[i] == ID(m) -> part_send(i)
 	:: else ->
-		nothing_sent(i);
 		if
-		:: p_state[i] == EXCLUSIVE || p_state[i] == GIVING ->
-			p_sent[i] = 1; p_sent_cur[i] = p_cur[i]; p_sent_gen[i] = GEN(m)
+		:: p_sent[i] == TAKEN -> nothing_sent(i)	/* that has arrived */
 		:: else
 		fi;
-#ifdef ACK_BEFORE_ZAP
-		p_late[i] = 1;
-#else
 		if
-		:: STATE(m) == SHARED && p_state[i] == EXCLUSIVE -> p_state[i] = SHARED
-		:: STATE(m) == SHARED && p_state[i] == SHARED
-		:: else -> no_replica(i)
-		fi
+		:: MAY_TAKE ->
+			if
+			:: p_op[i] == RECLAIM -> no_op(i)
+			:: else
+			fi;
+			if
+			:: p_state[i] == EXCLUSIVE -> part_parcel(i, TAKEN, ID(m))
+			:: else
+			fi;
+#ifdef ACK_BEFORE_ZAP
+			p_late[i] = 1
+#else
+			if
+			:: STATE(m) == NONE -> no_replica(i)
+			:: STATE(m) == SHARED && p_state[i] == EXCLUSIVE ->
+				p_state[i] = SHARED; p_gen[i] = GEN(m)
+			:: else
+			fi
 #endif
-	fi;
-	no_op(i);	/* a GRANT that the TAKE overtook must not be used; ask again */
-	say(i, MESSAGE(TAKEN, ID(m), 0, 0, p_sent[i], p_sent_cur[i], p_epoch[i]))
+		:: else						/* an old one, or nothing here */
+		fi;
+		/* What is on its way by GIVE goes with it, and goes on by GIVE: this may be
+		 * the answer to an old TAKE. */
+		say(i, MESSAGE(TAKEN, ID(m), 0, p_sent_gen[i], p_sent[i] != 0, p_sent_cur[i], \
+			p_epoch[i]))
+	fi
 }
 
 inline part_message(i)
@@ -620,27 +717,25 @@ inline part_message(i)
 	:: TYPE(m) == GRANT ->
 		if
 		:: ASKED && RID_OK ->
-			if
-			:: !REACHABLE(i)				/* ESTALE of INSTALL */
-			:: REACHABLE(i) && DATA(m) ->
-				p_state[i] = STATE(m); p_cur[i] = CUR(m); p_gen[i] = GEN(m);
-				nothing_sent(i)
-			:: REACHABLE(i) && !DATA(m) && p_state[i] == SHARED ->
+	if
+			:: !REACHABLE(i) || OVERTAKEN			/* asks again */
+			:: REACHABLE(i) && !OVERTAKEN && (DATA(m) || p_state[i] == SHARED) ->
 				p_state[i] = STATE(m); p_gen[i] = GEN(m);
-				nothing_sent(i)
+				p_cur[i] = (DATA(m) -> CUR(m) : p_cur[i]);
+				if
+				:: STATE(m) == EXCLUSIVE ->
+					say(i, MESSAGE(INSTALLED, 0, 0, p_gen[i], 0, 0, p_epoch[i]))
+				:: else
+				fi
 			:: else						/* ENOENT of INSTALL */
 			fi;
 			no_op(i)
 		:: else
 		fi
-	:: TYPE(m) == TAKE ->
-		if
-		:: TAKE_OLD
-		:: else -> part_taken(i)
-		fi
+	:: TYPE(m) == TAKE -> part_take(i)
 	:: TYPE(m) == GIVEN ->
 		if
-		:: p_op[i] == GIVE && ID(m) == p_id[i] -> no_op(i); no_replica(i)
+		:: p_sent[i] && ID(m) == p_sent_id[i] -> nothing_sent(i)
 		:: else
 		fi
 	:: TYPE(m) == FENCED ->
@@ -656,7 +751,7 @@ inline part_message(i)
 			no_op(i);
 			if
 			:: STATE(m) == 0 -> no_replica(i)
-			:: else
+			:: else -> p_gen[i] = GEN(m)
 			fi
 		:: else
 		fi
@@ -674,25 +769,32 @@ inline part_renewed(i)
 	renewed[i] = 0
 }
 
-/* Another life of the home's daemon: what it does not take back is no more ours */
+/*
+ * Another life of the home's daemon.  What is EXCLUSIVE here is claimed, if the lease
+ * has not run out: then the earlier daemon can't have gone on without us.  Nothing is
+ * renewed before the answer.  SHARED can be had again; parcels are of no use.
+ */
 inline part_connect(i)
 {
 	connected[i] = 1;
 	sent[PART(i)] = 0; sent[PART(i) + 1] = 0; renewed[i] = 0;
 	p_epoch[i] = epoch[i];
-	no_op(i); nothing_sent(i);
+	no_op(i);
+#ifdef RECLAIM_GIVEN
+	if
+	:: p_sent[i] && p_state[i] == NONE ->
+		p_state[i] = EXCLUSIVE; p_gen[i] = p_sent_gen[i]; p_cur[i] = p_sent_cur[i]
+	:: else
+	fi;
+#endif
+	nothing_sent(i);
 	if
 #ifdef NO_RECLAIM
-	:: p_state[i] == SHARED || p_state[i] == EXCLUSIVE
-#elif defined(RECLAIM_GIVEN)
-	:: p_state[i] != NONE && p_lease[i] > 0 ->
-		p_state[i] = (p_state[i] == GIVING -> EXCLUSIVE : p_state[i]);
-		part_ask(i, RECLAIM)
+	:: p_state[i] != NONE
 #elif defined(RECLAIM_LATE)
-	:: p_state[i] == SHARED || p_state[i] == EXCLUSIVE -> part_ask(i, RECLAIM)
+	:: p_state[i] == EXCLUSIVE -> part_ask(i, RECLAIM)
 #else
-	:: (p_state[i] == SHARED || p_state[i] == EXCLUSIVE) && p_lease[i] > 0 ->
-		part_ask(i, RECLAIM)
+	:: p_state[i] == EXCLUSIVE && p_lease[i] > 0 -> part_ask(i, RECLAIM)
 #endif
 	:: else -> no_replica(i)
 	fi
@@ -704,7 +806,7 @@ inline part_connect(i)
 #define TICK_OF(i)	DOWN(p_lease[i]); DOWN(lease[i]); DOWN(renewed[i]); \
 			DOWN(renew[i]); renew_epoch[i] = (renew[i] -> renew_epoch[i] : 0)
 #define OVERDUE(i)	(tx == TAKING && out[i] && lease[i] == 0)
-/* The home's kernel gives up a daemon that is not there */
+/* The home's kernel gives up a daemon that is not there. */
 #define KERNEL_DONE	(!up && recall && beat == 0)
 
 /* a recall, and one that the daemon's death fell into */
@@ -747,10 +849,10 @@ inline check()
 }
 
 #define TURN(guard, body)	:: d_step { (guard) -> body; check() }
-/* A turn that may send; what it receives is one of the two that are under way. */
+/* A turn that may send: to the partition (SLOTS) or home (HOME_SLOTS) */
 #define SENDS(places, guard, body) :: atomic { (guard) -> \
-					if :: keep = 0 :: places == 2 -> keep = 1 fi; \
-					d_step { body; check() } }
+				if :: keep = 0 :: places == 2 -> keep = 1 fi; \
+				d_step { body; check() } }
 
 #define FREE		(up && tx == IDLE && !recall && !grace && gen < GENS)
 
@@ -759,23 +861,26 @@ inline check()
 	/* the home's daemon */ \
 	SENDS(SLOTS, up && connected[i] && sent[HOME(i)], get_old(HOME(i)); home_message(i)) \
 	SENDS(SLOTS, up && connected[i] && sent[HOME(i) + 1], get_new(HOME(i)); home_message(i)) \
-	SENDS(SLOTS, up && connected[i] && renew[i], home_renew(i)) \
+	SENDS(SLOTS, up && connected[i] && renew[i] && MAY_RENEW(i), home_renew(i)) \
 	SENDS(SLOTS, up && connected[i] && tx == TAKING && out[i], \
 		TELL(i, TAKE, take_id, tx_to, 0, 0)) \
-	TURN(up && OVERDUE(i) && epoch[i] < EPOCHS, home_evict(i)) \
+	TURN(up && lease[i] == 0 && epoch[i] < EPOCHS && (out[i] || has[i]), home_evict(i)) \
 	SENDS(SLOTS, up && tx == FETCHING && tx_for == i, home_fetched(i)) \
 	/* the partition's daemon */ \
 	SENDS(HOME_SLOTS, sent[PART(i)], get_old(PART(i)); part_message(i)) \
 	SENDS(HOME_SLOTS, sent[PART(i) + 1], get_new(PART(i)); part_message(i)) \
 	TURN(renewed[i], part_renewed(i)) \
-	SENDS(HOME_SLOTS, connected[i] && !p_op[i] && p_state[i] == NONE, part_ask(i, READ)) \
-	SENDS(HOME_SLOTS, connected[i] && !p_op[i] && p_state[i] < EXCLUSIVE, part_ask(i, WRITE)) \
+	SENDS(HOME_SLOTS, connected[i] && !p_op[i] && p_sent[i] != GIVE && p_state[i] == NONE, \
+		part_ask(i, READ)) \
+	SENDS(HOME_SLOTS, connected[i] && !p_op[i] && p_sent[i] != GIVE && \
+		p_state[i] != EXCLUSIVE, part_ask(i, WRITE)) \
 	SENDS(HOME_SLOTS, connected[i] && !p_op[i] && p_state[i] == EXCLUSIVE, part_give(i)) \
 	SENDS(HOME_SLOTS, connected[i] && p_op[i], part_repeat(i)) \
+	SENDS(HOME_SLOTS, connected[i] && p_sent[i], part_send(i)) \
 	TURN(connected[i] && p_op[i] != RECLAIM, part_renew(i)) \
 	SENDS(HOME_SLOTS, up && !connected[i], part_connect(i)) \
 	/* its module and processes */ \
-	TURN(p_state[i] == SHARED && p_op[i] != RECLAIM, no_replica(i)) \
+	TURN(p_state[i] == SHARED, no_replica(i)) \
 	TURN(WRITABLE(i), STALE_ALL; p_cur[i] = 1) \
 	TURN(p_late[i], p_late[i] = 0; no_replica(i))
 
