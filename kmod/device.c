@@ -8,6 +8,7 @@
  */
 #include "device.h"
 
+#include <linux/capability.h>
 #include <linux/compat.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -35,6 +36,7 @@ union request {
 	struct xpmem_ioc_detach detach;
 	struct xpmem_ioc_prefault prefault;
 	struct xpmem_ioc_share share;
+	struct xpmem_ioc_drain drain;
 };
 
 static long query(struct xpm_process *process, union request *req)
@@ -86,6 +88,13 @@ static long prefault(struct xpm_process *process, union request *req)
 static long share(struct xpm_process *process, union request *req)
 {
 	return xpm_share(process, &req->share);
+}
+
+static long drain(struct xpm_process *process, union request *req)
+{
+	if (!capable(CAP_SYS_ADMIN))
+		return -EACCES;
+	return req->drain.flags ? -EOPNOTSUPP : xpm_segment_drain(req->drain.segid);
 }
 
 enum output {
@@ -169,6 +178,10 @@ static const struct request_type request_types[] = {
 	[XPMEM_IOC_NR_SHARE - XPMEM_IOC_BASE] = {
 		SIZES(struct xpmem_ioc_share, segid),
 		.handle = share,
+	},
+	[XPMEM_IOC_NR_DRAIN - XPMEM_IOC_BASE] = {
+		SIZES(struct xpmem_ioc_drain, segid),
+		.handle = drain,
 	},
 };
 

@@ -30,9 +30,13 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
+#include "attachment.h"
 #include "permit.h"
 #include "segment.h"
 #include "stats.h"
+
+/* Permits, and attachments, that fdinfo shows at most */
+#define SHOW_MAX 4096
 
 static struct workqueue_struct *teardown_wq;
 
@@ -249,6 +253,34 @@ void xpm_process_leftover_gone(struct xpm_process *process)
 		mmu_notifier_put(&process->mn);
 }
 
+/*
+ * Which segments the process attaches, and where.  Of very many not all are shown, as
+ * the text is made in memory, and under locks.
+ */
+static void show_permits(struct xpm_process *process, struct seq_file *seq)
+{
+	unsigned int permits = SHOW_MAX, attachments = SHOW_MAX;
+	struct xpm_attachment *attachment;
+	struct xpm_permit *permit;
+
+	list_for_each_entry(permit, &process->permits, link) {
+		if (!permits-- || seq_has_overflowed(seq))
+			return;
+		seq_printf(seq, "xpmem-permit:\t%lld segid=%lld mode=%s attachments=%u\n",
+			   permit->id.value, permit->segment->id.value,
+			   permit->writable ? "rw" : "r", READ_ONCE(permit->nr_attachments));
+		spin_lock(&permit->lock);
+		list_for_each_entry(attachment, &permit->attachments, link) {
+			if (!attachments || seq_has_overflowed(seq))
+				break;
+			attachments--;
+			seq_printf(seq, "xpmem-attachment:\t%lld addr=0x%lx\n", permit->id.value,
+				   READ_ONCE(attachment->addr));
+		}
+		spin_unlock(&permit->lock);
+	}
+}
+
 void xpm_process_show(struct xpm_process *process, struct seq_file *seq)
 {
 	unsigned int permits = 0, attachments = 0;
@@ -268,6 +300,7 @@ void xpm_process_show(struct xpm_process *process, struct seq_file *seq)
 			   atomic_read(&segment->permits), atomic_read(&segment->attachments),
 			   atomic_long_read(&segment->faults),
 			   atomic_long_read(&segment->fault_pages), segment->invalidations);
+	show_permits(process, seq);
 	mutex_unlock(&process->lock);
 }
 

@@ -239,19 +239,12 @@ err_user:
 	return err;
 }
 
-long xpm_segment_remove(struct xpm_process *process, s64 id)
+/* Of two threads that remove it at once, or a teardown, one finds it. */
+static long take_out(struct xpm_segment *segment)
 {
-	struct xpm_segment *segment = xpm_segment_find(id);
+	struct xpm_process *process = segment->process;
 	bool found;
 
-	if (IS_ERR(segment))
-		return PTR_ERR(segment);
-	if (segment->process != process) {
-		xpm_segment_put(segment);
-		return -EACCES;
-	}
-
-	/* Of two threads that remove it at once, one finds it. */
 	mutex_lock(&process->lock);
 	found = !list_empty(&segment->link);
 	list_del_init(&segment->link);
@@ -259,8 +252,31 @@ long xpm_segment_remove(struct xpm_process *process, s64 id)
 	mutex_unlock(&process->lock);
 	if (found)
 		xpm_segment_kill(segment);
-	xpm_segment_put(segment);
 	return found ? 0 : -ENOENT;
+}
+
+long xpm_segment_remove(struct xpm_process *process, s64 id)
+{
+	struct xpm_segment *segment = xpm_segment_find(id);
+	long ret;
+
+	if (IS_ERR(segment))
+		return PTR_ERR(segment);
+	ret = segment->process == process ? take_out(segment) : -EACCES;
+	xpm_segment_put(segment);
+	return ret;
+}
+
+long xpm_segment_drain(s64 id)
+{
+	struct xpm_segment *segment = xpm_segment_find(id);
+	long ret;
+
+	if (IS_ERR(segment))
+		return PTR_ERR(segment);
+	ret = take_out(segment);
+	xpm_segment_put(segment);
+	return ret;
 }
 
 void xpm_segment_kill(struct xpm_segment *segment)

@@ -68,6 +68,8 @@ void xpm_segment_exit(void);
 /* Requests; see xpmem_ioctl.h */
 long xpm_segment_make(struct xpm_process *process, struct xpmem_ioc_make *req);
 long xpm_segment_remove(struct xpm_process *process, s64 id);
+/* The same whoever made it; the caller may do that. */
+long xpm_segment_drain(s64 id);
 
 /* For remote.c, of a zeroed structure: what permits and attachments want of a segment */
 void xpm_segment_init_remote(struct xpm_segment *segment);

@@ -26,7 +26,8 @@
  *
  *  E2BIG       the structure is larger than known and not zero past that
  *  EACCES      the caller may not: another process's object, the segment's
- *              permissions refuse, or (ATTACH) a hint below vm.mmap_min_addr
+ *              permissions refuse, (ATTACH) a hint below vm.mmap_min_addr, or
+ *              (DRAIN) no CAP_SYS_ADMIN
  *  EFAULT      the structure itself, or for PREFAULT the owner's memory, can't
  *              be accessed
  *  EINTR       a fatal signal ended a wait
@@ -67,6 +68,7 @@ enum {
 	XPMEM_IOC_NR_DETACH,
 	XPMEM_IOC_NR_PREFAULT,
 	XPMEM_IOC_NR_SHARE,
+	XPMEM_IOC_NR_DRAIN,
 	XPMEM_IOC_NR_END,
 };
 
@@ -228,5 +230,23 @@ struct xpmem_ioc_share {
 	__s64 segid __attribute__((aligned(8)));
 };
 #define XPMEM_IOC_SHARE _IO(XPMEM_IOC_TYPE, XPMEM_IOC_NR_SHARE)
+
+/**
+ * struct xpmem_ioc_drain - take a segment out, whoever made it
+ * @size: sizeof(struct xpmem_ioc_drain)
+ * @flags: must be 0
+ * @segid: the segment.  ENOENT: there is none, also when its owner removes it at
+ *	this moment
+ *
+ * For administrators (CAP_SYS_ADMIN in the first user namespace, else EACCES).  The
+ * segment is dead as by REMOVE of its owner, who can go on and is not told:
+ * its own REMOVE gives ENOENT.
+ */
+struct xpmem_ioc_drain {
+	__u32 size;
+	__u32 flags;
+	__s64 segid __attribute__((aligned(8)));
+};
+#define XPMEM_IOC_DRAIN _IO(XPMEM_IOC_TYPE, XPMEM_IOC_NR_DRAIN)
 
 #endif /* XPMEM_IOCTL_H */

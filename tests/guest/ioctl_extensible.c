@@ -284,7 +284,8 @@ static void all(char *buffer)
 		pointers(nr);
 	}
 	query(buffer);
-	for (int nr = REQUESTS; nr < 0xff - 0x40; nr++)
+	/* what comes first after them has a test of its own, drain.c */
+	for (int nr = REQUESTS + 1; nr < 0xff - 0x40; nr++)
 		check_errno(request(nr, buffer), ENOTTY);
 	/* a reserved member */
 	prepare(MAKE, buffer);
