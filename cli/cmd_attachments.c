@@ -64,6 +64,8 @@ static void print_table(const struct attachments *attachments, const struct segm
 			table_add(table, "?");
 		if (s)
 			table_add(table, "%d", (int)s->pid);
+		else if (segid_partition(a->segid))
+			table_add(table, "@%u", segid_partition(a->segid));
 		else
 			table_add(table, "?");
 		table_add(table, "%d", (int)a->pid);
@@ -81,9 +83,11 @@ static json_t *attachment_json(const struct attachment *a, const struct segment 
 {
 	char *segid = cli_format("%lld", a->segid);
 	char *start = cli_format("0x%" PRIx64, a->start), *end = cli_format("0x%" PRIx64, a->end);
-	json_t *json = json_pack("{s:s?, s:i, s:I, s:s, s:s, s:s, s:I, s:I, s:b}",
-				 "segid", a->segid ? segid : NULL, "pid", (int)a->pid,
-				 "uid", (json_int_t)a->uid, "command", a->command,
+	json_t *json = json_pack("{s:s?, s:i, s:i, s:I, s:s, s:s, s:s, s:I, s:I, s:b}",
+				 "segid", a->segid ? segid : NULL,
+				 "partition", (int)segid_partition(a->segid),
+				 "pid", (int)a->pid, "uid", (json_int_t)a->uid,
+				 "command", a->command,
 				 "start", start, "end", end,
 				 "bytes", (json_int_t)(a->end - a->start),
 				 "offset", (json_int_t)a->offset, "writable", a->writable);

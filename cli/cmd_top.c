@@ -270,6 +270,8 @@ static int run(struct cli *cli)
 	int err;
 
 	err = take_look(cli, &before, &look);
+	if (!err && args.batch)
+		segments_tell(&look.segments);
 	if (!err && !args.batch) {
 		if (!initscr()) {
 			cli_error("no screen");

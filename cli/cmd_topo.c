@@ -254,6 +254,7 @@ static int run(struct cli *cli)
 		cli_error("%s", err == -ENOENT ? "the module is not loaded" : strerror(-err));
 		return CLI_WRONG;
 	}
+	segments_tell(&topo.segments);
 	if (args.svg && !topo_svg(&topo, args.svg)) {
 		cli_error("%s: %s", args.svg, strerror(errno));
 		ret = CLI_WRONG;

@@ -51,6 +51,12 @@ const struct segment *segments_find(const struct segments *segments, long long s
 	return NULL;
 }
 
+void segments_tell(const struct segments *segments)
+{
+	if (!segments->all)
+		cli_error("only your own processes are shown; root sees all");
+}
+
 void segments_free(struct segments *segments)
 {
 	free(segments->at);

@@ -48,6 +48,8 @@ struct segments {
 
 /* 0, or a negative errno: ENOENT: the module is not loaded */
 int segments_read(const struct cli *cli, struct segments *segments);
+/* Tells the user, on standard error, if it is not all. */
+void segments_tell(const struct segments *segments);
 void segments_free(struct segments *segments);
 const struct segment *segments_find(const struct segments *segments, long long segid);
 

@@ -159,7 +159,7 @@ attachments()
 	same "exit status" 0 $status
 	has "attachment" '^2251799813685249 +100 +200 +[^ ]+ +attacher <&> +0x7fff00001000-0x7fff00003000 +8\.0K +0x0 +rw$'
 	has "split part" '^2251799813685249 +100 +200 .* 0x7fff00003000-0x7fff00004000 +4\.0K +0x2000 +r$'
-	has "of another partition" '^4503599627370497 +\? +200 .* 0x7fff00010000-0x7fff00011000 +4\.0K +0x5000 +r$'
+	has "of another partition" '^4503599627370497 +@2 +200 .* 0x7fff00010000-0x7fff00011000 +4\.0K +0x5000 +r$'
 	same "lines" 4 "$(printf '%s\n' "$output" | wc -l)"
 	run attachments --owner 100
 	same "by owner" 3 "$(printf '%s\n' "$output" | wc -l)"

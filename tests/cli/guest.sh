@@ -76,7 +76,9 @@ stop()
 
 no_instance()
 {
-	[ -z "$(ls $instances | grep '^xpmem-trace-')" ] || die "$1: an instance is left"
+	for left in "$instances"/xpmem-trace-*; do
+		[ ! -e "$left" ] || die "$1: $left is left"
+	done
 	echo "ok: no instance after $1"
 }
 
@@ -205,7 +207,9 @@ valid drain
 run segments
 ! grep -q "^$segid " "$tmp/out" || die "it is still there"
 sleep 0.5
-kill -0 "$owner" && kill -0 "$attacher" || die "a process ended"
+for pid in "$owner" "$attacher"; do
+	kill -0 "$pid" || die "process $pid ended"
+done
 stop
 grep -qx 'owner ok' "$tmp/sharer" || die "$(cat "$tmp/sharer")"
 grep -qx 'attacher ok, segment gone' "$tmp/sharer" || die "$(cat "$tmp/sharer")"
