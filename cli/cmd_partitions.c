@@ -16,15 +16,17 @@ static void print_table(const struct cli *cli, const json_t *partitions)
 
 	json_array_foreach(partitions, index, entry) {
 		const char *address = daemon_text(entry, "address");
+		bool read_only = json_is_true(json_object_get(entry, "read_only"));
 		bool up = json_is_true(json_object_get(entry, "up"));
 
 		table_add(table, "%lld", daemon_number(entry, "number"));
 		table_add(table, "%s", daemon_text(entry, "name"));
 		table_add(table, "%s", *address ? address : "-");
 		table_add(table, "%s", daemon_text(entry, "users"));
-		table_add(table, "%s", json_is_true(json_object_get(entry, "read_only")) ? "r" : "rw");
+		table_add(table, "%s", read_only ? "r" : "rw");
 		table_add(table, "%s", human_size((uint64_t)daemon_number(entry, "bytes_sent")));
-		table_add(table, "%s", human_size((uint64_t)daemon_number(entry, "bytes_received")));
+		table_add(table, "%s",
+			  human_size((uint64_t)daemon_number(entry, "bytes_received")));
 		table_add(table, "%s", coloured(cli->colour, up ? COLOUR_GREEN : COLOUR_RED,
 						up ? "up" : "down"));
 	}

@@ -44,7 +44,8 @@ static void read_nodes(const struct cli *cli, struct topo *topo)
 		setenv("HWLOC_FSROOT", cli->root, 1);
 	if (hwloc_topology_init(&hwloc))
 		cli_checked(NULL);
-	count = hwloc_topology_load(hwloc) ? 0 : hwloc_get_nbobjs_by_type(hwloc, HWLOC_OBJ_NUMANODE);
+	count = hwloc_topology_load(hwloc) ? 0
+					   : hwloc_get_nbobjs_by_type(hwloc, HWLOC_OBJ_NUMANODE);
 	topo->nodes = cli_checked(calloc((size_t)count + 1, sizeof(*topo->nodes)));
 	while (count && (node = hwloc_get_next_obj_by_type(hwloc, HWLOC_OBJ_NUMANODE, node)))
 		topo->nodes[topo->nr_nodes++] = (struct topo_node){
@@ -131,14 +132,19 @@ static void free_topo(struct topo *topo)
 
 /* ----------------------------------------------------------------------- text */
 
+static void print_edge(const struct topo_edge *edge)
+{
+	printf("      <- %d %s  %s %s\n", (int)edge->first->pid, edge->first->command,
+	       human_size(edge->bytes), edge->writable ? "rw" : "r");
+}
+
 static void print_edges(const struct topo *topo, long long segid)
 {
 	for (size_t i = 0; i < topo->nr_edges; i++) {
 		const struct topo_edge *edge = &topo->edges[i];
 
 		if (edge->first->segid == segid)
-			printf("      <- %d %s  %s %s\n", (int)edge->first->pid, edge->first->command,
-			       human_size(edge->bytes), edge->writable ? "rw" : "r");
+			print_edge(edge);
 	}
 }
 
@@ -147,7 +153,8 @@ static void print_node(const struct topo *topo, const struct topo_node *node)
 	bool titled = node->number >= 0;
 
 	if (titled)
-		printf("  node %d  %s, %d CPUs\n", node->number, human_size(node->bytes), node->cpus);
+		printf("  node %d  %s, %d CPUs\n", node->number, human_size(node->bytes),
+		       node->cpus);
 	for (size_t i = 0; i < topo->segments.count; i++) {
 		const struct segment *s = &topo->segments.at[i];
 
@@ -188,8 +195,7 @@ static void print_text(const struct cli *cli, const struct topo *topo)
 		const struct topo_edge *edge = &topo->edges[i];
 
 		if (!segments_find(&topo->segments, edge->first->segid))
-			printf("      <- %d %s  %s %s\n", (int)edge->first->pid, edge->first->command,
-			       human_size(edge->bytes), edge->writable ? "rw" : "r");
+			print_edge(edge);
 	}
 	json_array_foreach(json_object_get(topo->peers, "partitions"), index, entry) {
 		bool up = json_is_true(json_object_get(entry, "up"));
@@ -218,12 +224,13 @@ static int print_json(const struct topo *topo)
 				"cpus", topo->nodes[i].cpus));
 	for (size_t i = 0; i < topo->segments.count; i++) {
 		const struct segment *s = &topo->segments.at[i];
+		int node = topo->node_of[i];
 
 		segid = cli_format("%lld", s->segid);
 		json_array_append_new(segments, json_pack("{s:s, s:i, s:s, s:I, s:o}",
 			"segid", segid, "pid", (int)s->pid, "command", s->command,
 			"bytes", (json_int_t)(s->end - s->start),
-			"node", topo->node_of[i] < 0 ? json_null() : json_integer(topo->node_of[i])));
+			"node", node < 0 ? json_null() : json_integer(node)));
 		free(segid);
 	}
 	for (size_t i = 0; i < topo->nr_edges; i++) {

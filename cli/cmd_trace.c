@@ -103,8 +103,8 @@ static void remove_orphans(const char *instances)
 
 	while (dir && (entry = readdir(dir))) {
 		const char *number = entry->d_name + sizeof(PREFIX) - 1;
-		long pid = strncmp(entry->d_name, PREFIX, sizeof(PREFIX) - 1) ? 0
-										: strtol(number, NULL, 10);
+		bool ours = !strncmp(entry->d_name, PREFIX, sizeof(PREFIX) - 1);
+		long pid = ours ? strtol(number, NULL, 10) : 0;
 
 		if (pid > 0 && kill((pid_t)pid, 0) && errno == ESRCH)
 			unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
@@ -391,7 +391,8 @@ static int run(struct cli *cli)
 const struct cli_verb cmd_trace = {
 	.name = "trace",
 	.summary = "What happens, event by event",
-	.doc = "Prints the module's tracepoints as they are hit, until it is interrupted. For root.",
+	.doc = "Prints the module's tracepoints as they are hit, until it is interrupted. For "
+	       "root.",
 	.options = options,
 	.parser = parse,
 	.run = run,

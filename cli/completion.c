@@ -22,7 +22,8 @@ void cli_completion(void)
 	     "# shellcheck shell=bash disable=SC2207\n"
 	     "# Made by xpmem --completion\n"
 	     "_xpmem() {\n"
-	     "\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words=''\n"
+	     "\tlocal word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}\n"
+	     "\tlocal words=''\n"
 	     "\tCOMPREPLY=()\n"
 	     "\tif ((COMP_CWORD == 1)); then\n"
 	     "\t\twords='--help --version --completion'");
@@ -42,7 +43,8 @@ void cli_completion(void)
 
 		for (; option && option->name; option++)
 			if (option->arg && !(option->flags & OPTION_ARG_OPTIONAL))
-				printf("\t\t%s:--%s) return ;;\n", cli_verbs[i]->name, option->name);
+				printf("\t\t%s:--%s) return ;;\n", cli_verbs[i]->name,
+				       option->name);
 	}
 	puts("\t\tesac\n"
 	     "\t\tcase ${COMP_WORDS[1]} in");

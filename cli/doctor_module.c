@@ -55,7 +55,8 @@ static bool is_another(const struct cli *cli)
 {
 	struct stat st;
 
-	return file_stat(cli, MODULE, &st) && !file_stat(cli, MODULE "/parameters/permit_mask", &st);
+	return file_stat(cli, MODULE, &st) &&
+	       !file_stat(cli, MODULE "/parameters/permit_mask", &st);
 }
 
 static struct finding check_module(const struct cli *cli)

@@ -99,7 +99,9 @@ static bool is_file(const struct cli *cli, const char *path)
 
 static struct finding check_openmpi(const struct cli *cli)
 {
-	static const char *const argv[] = { "ompi_info", "--parsable", "--path", "pkglibdir", NULL };
+	static const char *const argv[] = {
+		"ompi_info", "--parsable", "--path", "pkglibdir", NULL,
+	};
 	static const char *const components[] = { "mca_smsc_xpmem.so", "mca_btl_vader.so" };
 	struct finding found = { 0 };
 	char *text, *dir, *path;
@@ -129,7 +131,8 @@ static struct finding check_ucx(const struct cli *cli)
 	static const char *const argv[] = { "ucx_info", "-v", NULL };
 	static const char *const modules[] = { "libuct_xpmem.so.0", "libuct_xpmem.so" };
 	static const char *const dirs[] = {
-		"/usr/lib/x86_64-linux-gnu/ucx", "/usr/lib64/ucx", "/usr/local/lib/ucx", "/usr/lib/ucx",
+		"/usr/lib/x86_64-linux-gnu/ucx", "/usr/lib64/ucx", "/usr/local/lib/ucx",
+		"/usr/lib/ucx",
 	};
 	struct finding found = { 0 };
 	char *text, *dir = NULL, *end, *path;

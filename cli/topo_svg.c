@@ -52,8 +52,8 @@ static void put_label(FILE *file, int x, int y, const char *class, char *text)
 
 static void put_box(FILE *file, int x, int y, int width, int height, const char *class)
 {
-	fprintf(file, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" rx=\"5\" class=\"%s\"/>\n",
-		x, y, width, height, class);
+	fprintf(file, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" ", x, y, width, height);
+	fprintf(file, "rx=\"5\" class=\"%s\"/>\n", class);
 }
 
 static size_t segments_on(const struct topo *topo, int node)

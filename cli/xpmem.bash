@@ -2,7 +2,8 @@
 # shellcheck shell=bash disable=SC2207
 # Made by xpmem --completion
 _xpmem() {
-	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words=''
+	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+	local words=''
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
 		words='--help --version --completion'
