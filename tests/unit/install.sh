@@ -113,7 +113,7 @@ if [ "$how" = libdir ]; then
 	build=$tmp/build
 	{
 		"$CMAKE" -S "$SOURCE_DIR" -B "$build" -DBUILD_TESTING=OFF \
-			-DXPMEM_MPI_EXAMPLES=OFF -DXPMEM_MAN=OFF \
+			-DXPMEM_MPI_EXAMPLES=OFF -DXPMEM_MAN=OFF -DXPMEM_CLI=OFF \
 			-DCMAKE_C_COMPILER="$CC" \
 			-DCMAKE_C_FLAGS="$TEST_CFLAGS" \
 			-DCMAKE_INSTALL_PREFIX="$prefix" \
