@@ -62,9 +62,12 @@ static int attacher(void)
 	if (sigsetjmp(jump, 1))
 		board->dead = true;
 	while (!board->stop) {
-		for (size_t i = 0; i < SIZE / 2 && !board->dead; i += 4096)
-			if (at[i] && at[i] != 1)
+		for (size_t i = 0; i < SIZE / 2 && !board->dead; i += 4096) {
+			char value = at[i];	/* one look: it changes */
+
+			if (value != 0 && value != 1)
 				return 2;
+		}
 		pause_ms(10);
 	}
 	return xpmem_release(where.apid) ? 3 : 0;
