@@ -34,5 +34,8 @@ for name in PERMIT_MODE RDONLY RDWR FEATURE_PREFAULT FEATURE_REMOTE PREFAULT_WRI
 	python=$(sed -n "s/^$name = \([0-9]*\)$/\1/p" "$top/bindings/python/xpmem/_library.py")
 	[ -z "$python" ] || same _library.py "XPMEM_$name" "$python"
 done
-[ -n "$calls" ] && [ -n "$(value XPMEM_RDWR)" ] || { echo "read nothing in the headers" >&2; failed=1; }
+if [ -z "$calls" ] || [ -z "$(value XPMEM_RDWR)" ]; then
+	echo "read nothing in the headers" >&2
+	failed=1
+fi
 exit $failed

@@ -11,6 +11,7 @@
 #  observability  alerts and dashboard name metrics that the daemon exports
 #  bpftrace       the scripts name tracepoints and fields that the module has
 
+# shellcheck disable=SC2013 # words without blanks
 # shellcheck source-path=SCRIPTDIR source=../unit/common.sh
 . "$(dirname "$0")/../unit/common.sh"
 
@@ -92,7 +93,7 @@ bpftrace)
 				die "$script: no tracepoint $event"
 		done
 		for field in $(grep -o 'args->[a-z_]*' "$script" | sed 's/args->//' | sort -u); do
-			grep -Eq "__(field|array)\([a-z0-9 ]+, $field[,)]" "$SOURCE_DIR/kmod/trace.h" ||
+			grep -Eq "__(field|array)\([a-z0-9 ]+, ${field}[,)]" "$SOURCE_DIR/kmod/trace.h" ||
 				die "$script: no field $field"
 		done
 		for probe in $(sed -n 's/^k\(ret\)*probe:\([a-z_]*\)$/\2/p' "$script"); do
