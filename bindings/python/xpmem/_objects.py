@@ -244,7 +244,7 @@ class Attachment:
 
     def __init__(self, address: int, size: int, write: bool) -> None:
         # A class of its own, that the array can be referred to weakly
-        kind = type("_Mapping", (ctypes.c_ubyte * size,), {})
+        kind: Any = type("_Mapping", (ctypes.c_ubyte * size,), {})
         memory = kind.from_address(address)
         self._address = address
         self._size = size
