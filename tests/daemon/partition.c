@@ -122,6 +122,22 @@ void partition_kill(struct partition *p)
 	unlink(p->control_socket);
 }
 
+void partitions_remove(struct partition p[2])
+{
+	static const char *const names[] = { "ctl", "conf", "key", "trace", "owner", "control" };
+	char path[160];
+
+	for (unsigned int i = 0; i < 2; i++) {
+		for (size_t j = 0; j < sizeof(names) / sizeof(names[0]); j++) {
+			snprintf(path, sizeof(path), "%s/%s", p[i].directory, names[j]);
+			unlink(path);
+		}
+		rmdir(p[i].directory);
+	}
+	*strrchr(p[0].directory, '/') = '\0';
+	rmdir(p[0].directory);
+}
+
 void partition_ask(struct partition *p, const char *command, char *reply, size_t size)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };

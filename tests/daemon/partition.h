@@ -20,6 +20,8 @@ void partition_start(struct partition *p);
 /* SIGTERM, and the daemon's exit status, or -1: it was killed by a signal */
 int partition_stop(struct partition *p);
 void partition_kill(struct partition *p);
+/* The directory and what is in it; a test that fails leaves them. */
+void partitions_remove(struct partition p[2]);
 /* Until the session is up */
 void partitions_meet(struct partition p[2]);
 /* One line of the control socket */

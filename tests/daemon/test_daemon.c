@@ -49,6 +49,7 @@ static void end(void)
 {
 	ck_assert_int_eq(partition_stop(&p[1]), 0);
 	ck_assert_int_eq(partition_stop(&p[0]), 0);
+	partitions_remove(p);
 }
 
 static uint64_t remote_load(uint64_t page)
@@ -281,6 +282,7 @@ START_TEST(ends_in_order)
 	ck_assert_uint_eq(module_state(&p[1].module, SEGID, 1), XPMEM_PAGE_NONE);
 	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 5);
 	ck_assert_int_eq(partition_stop(&p[0]), 0);
+	partitions_remove(p);
 }
 END_TEST
 
@@ -297,6 +299,7 @@ START_TEST(dead_partition)
 	*fakeowner_word(&owner, 1) = 2;
 	ck_assert_uint_le(now_ms() - before, 1600);
 	ck_assert_int_eq(partition_stop(&p[0]), 0);
+	partitions_remove(p);
 }
 END_TEST
 
@@ -313,7 +316,7 @@ START_TEST(home_daemon_begins_anew)
 
 		clock_gettime(CLOCK_BOOTTIME, &now);
 		p[0].module.grace_until = (uint64_t)now.tv_sec * 1000000000ULL +
-					  (uint64_t)now.tv_nsec + 1100000000ULL;
+					  (uint64_t)now.tv_nsec + 2500000000ULL;
 	}
 	partition_start(&p[0]);
 	ck_assert_int_eq(fakeowner_connect(&owner, p[0].owner_socket), 0);
