@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A segment that other partitions may have: of exporter.c and limbo.c alone, and of
- * the loop's thread.
+ * A segment that other partitions may have: of exporter.c, export_owner.c and limbo.c
+ * alone, and of the loop's thread.
  *
  * An operation of the core is a job in @active until its end is told to the core; at
  * the same time it is in one more place: the worker's hands, @asked (the helper has to
@@ -89,6 +89,26 @@ uint64_t xpmd_export_address(const struct xpmd_export *export, uint64_t page);
 void xpmd_export_queue(struct xpmd_export *export, struct xpmd_job *job);
 /* The job is over; the core is told, if it waits. */
 void xpmd_export_end(struct xpmd_export *export, struct xpmd_job *job);
+
+/* A job; does not fail */
+struct xpmd_job *xpmd_export_job(enum xpmd_job_type type, uint64_t op, int64_t segid,
+				 uint64_t first, uint32_t count, uint32_t pages);
+/* Ask the helper, if there is one, for its part in the job: see job->then. */
+void xpmd_export_ask(struct xpmd_export *export, struct xpmd_job *job);
+/* A segment that is shared, known or not: its owner may not have connected yet. */
+int xpmd_export_know(struct xpmd_exporter *exporter, int64_t segid, struct xpmd_export **ret);
+/* A fault for the core; all of a page of hugetlb's are meant. */
+void xpmd_export_fault(struct xpmd_export *export, uint64_t page, bool write);
+struct xpmd_recall *xpmd_export_recall(struct xpmd_exporter *exporter, uint64_t id, int64_t segid);
+void xpmd_export_attached(struct xpmd_exporter *exporter, uint32_t partition, uint64_t id,
+			  uint32_t error);
+
+/* ---- export_owner.c */
+
+extern const struct xpmd_owner_ops xpmd_export_owner_ops;
+/* An attachment elsewhere: the helper answered, or did not. */
+void xpmd_export_trapped(struct xpmd_export *export, struct xpmd_job *job, uint32_t error,
+			 const char *text);
 
 /* ---- limbo.c */
 

@@ -6,11 +6,6 @@
  * What the core begins becomes a job (job.h) and ends in on_results().  An operation
  * of a segment whose helper is not connected waits for it: the helper connects again
  * by itself, and the core's recalls do not wait for operations.
- *
- * A fault of the owner is the core's when the page is SHARED or AWAY (traps.h), else
- * the resolver's.  Both looks are at the page's trap, not at the directory: a fetch has
- * the owner populate the page, and that fault must be resolved while the directory has
- * the page in a transaction.
  */
 #include "exporter.h"
 
@@ -29,8 +24,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWN_RECALL	(1ULL << 63)	/* ids of recalls that are not the module's */
-#define FETCH_TRIES	16
 #define STORE_TRIES	1000
 #define TRAP_WAIT_NS	5000000000ULL
 
@@ -90,8 +83,8 @@ void xpmd_export_end(struct xpmd_export *export, struct xpmd_job *job)
 	xpmd_job_free(job);
 }
 
-static struct xpmd_job *new_job(enum xpmd_job_type type, uint64_t op, int64_t segid,
-				uint64_t first, uint32_t count, uint32_t pages)
+struct xpmd_job *xpmd_export_job(enum xpmd_job_type type, uint64_t op, int64_t segid,
+				 uint64_t first, uint32_t count, uint32_t pages)
 {
 	struct xpmd_job *job = xpmd_job_new(type, segid, first, count, pages);
 
@@ -117,7 +110,7 @@ static void begin(struct xpmd_exporter *exporter, struct xpmd_job *job)
 	xpmd_export_queue(export, job);
 }
 
-static void ask(struct xpmd_export *export, struct xpmd_job *job)
+void xpmd_export_ask(struct xpmd_export *export, struct xpmd_job *job)
 {
 	static const uint32_t types[] = {
 		[XPMD_NEXT_TRAP] = XPMEM_OWNER_TRAP,
@@ -138,7 +131,7 @@ static void ask(struct xpmd_export *export, struct xpmd_job *job)
 static void ask_and_wait(struct xpmd_export *export, struct xpmd_job *job)
 {
 	xpmd_jobs_add(&export->asked, job);
-	ask(export, job);
+	xpmd_export_ask(export, job);
 }
 
 /* ---- Operations of the core */
@@ -155,7 +148,7 @@ static void op_send(void *ctx, uint32_t peer, const struct xpmd_msg *msg)
 static void op_fetch(void *ctx, uint64_t op, int64_t segid, uint64_t first, uint32_t count,
 		     enum xpmd_state state)
 {
-	struct xpmd_job *job = new_job(XPMD_JOB_FETCH, op, segid, first, count, count);
+	struct xpmd_job *job = xpmd_export_job(XPMD_JOB_FETCH, op, segid, first, count, count);
 
 	job->state = state;
 	begin(ctx, job);
@@ -164,7 +157,7 @@ static void op_fetch(void *ctx, uint64_t op, int64_t segid, uint64_t first, uint
 static void op_store(void *ctx, uint64_t op, int64_t segid, uint64_t first, uint32_t count,
 		     const void *data, enum xpmd_state state)
 {
-	struct xpmd_job *job = new_job(XPMD_JOB_STORE, op, segid, first, count, count);
+	struct xpmd_job *job = xpmd_export_job(XPMD_JOB_STORE, op, segid, first, count, count);
 
 	memcpy(job->data, data, (size_t)count * XPMD_PAGE);
 	job->state = state;
@@ -173,14 +166,14 @@ static void op_store(void *ctx, uint64_t op, int64_t segid, uint64_t first, uint
 
 static void op_release(void *ctx, uint64_t op, int64_t segid, uint64_t first, uint32_t count)
 {
-	begin(ctx, new_job(XPMD_JOB_RELEASE, op, segid, first, count, 0));
+	begin(ctx, xpmd_export_job(XPMD_JOB_RELEASE, op, segid, first, count, 0));
 }
 
 static void op_lost(void *ctx, uint64_t op, int64_t segid, uint64_t first, uint32_t count)
 {
 	xpmd_log_of(LOG_ERR, 0, segid, "pages %llu..%llu are lost with the partition that had them",
 		    (unsigned long long)first, (unsigned long long)(first + count - 1));
-	begin(ctx, new_job(XPMD_JOB_LOST, op, segid, first, count, 0));
+	begin(ctx, xpmd_export_job(XPMD_JOB_LOST, op, segid, first, count, 0));
 }
 
 static void op_cancel(void *ctx, int64_t segid, uint64_t first, uint32_t count)
@@ -284,7 +277,7 @@ const struct xpmd_home_ops xpmd_exporter_home_ops = {
 /* ---- What comes back from workers */
 
 /* The owner's fault at a page that is not fresh; all of a page of hugetlb's are meant. */
-static void owner_fault(struct xpmd_export *export, uint64_t page, bool write)
+void xpmd_export_fault(struct xpmd_export *export, uint64_t page, bool write)
 {
 	struct xpmd *d = export->exporter->d;
 	struct xpmd_traps *traps = xpmd_worker_traps(export->worker);
@@ -319,6 +312,12 @@ static void store_came_back(struct xpmd_export *export, struct xpmd_job *job)
 	}
 	if (job->error == ENOENT || job->error == ESRCH)
 		job->error = 0;		/* nothing is there any more that could have it */
+	else if (job->error)
+		xpmd_log_of(LOG_ERR, 0, export->segid,
+			    "pages %llu..%llu can't be put back into process %d and are lost: %s",
+			    (unsigned long long)job->first,
+			    (unsigned long long)(job->first + job->count - 1), export->pid,
+			    strerror((int)job->error));
 	xpmd_export_end(export, job);
 }
 
@@ -326,7 +325,7 @@ static void came_back(struct xpmd_export *export, struct xpmd_job *job)
 {
 	switch (job->then) {
 	case XPMD_NEXT_FAULT:
-		owner_fault(export, job->first, job->write);
+		xpmd_export_fault(export, job->first, job->write);
 		xpmd_job_free(job);
 		return;
 	case XPMD_NEXT_GIVE_UP:
@@ -451,7 +450,7 @@ static int add_export(struct xpmd_exporter *exporter, int64_t segid,
 }
 
 /* A segment that is shared, known or not: its owner may not have connected yet. */
-static int know(struct xpmd_exporter *exporter, int64_t segid, struct xpmd_export **ret)
+int xpmd_export_know(struct xpmd_exporter *exporter, int64_t segid, struct xpmd_export **ret)
 {
 	struct xpmem_ctl_segment segment;
 	int rc;
@@ -492,7 +491,7 @@ int xpmd_exporter_permit(struct xpmd_exporter *exporter, uint32_t partition, int
 {
 	struct xpmd_export *export;
 	struct xpmd_permit *permit;
-	int rc = know(exporter, segid, &export);
+	int rc = xpmd_export_know(exporter, segid, &export);
 
 	if (rc < 0)
 		return rc;
@@ -533,7 +532,7 @@ void xpmd_exporter_close(struct xpmd_exporter *exporter, uint32_t partition, int
 	}
 }
 
-static void answer_attach(struct xpmd_exporter *exporter, uint32_t partition, uint64_t id,
+void xpmd_export_attached(struct xpmd_exporter *exporter, uint32_t partition, uint64_t id,
 			  uint32_t error)
 {
 	struct xpmd_attached attached = { .id = id, .error = error };
@@ -556,10 +555,10 @@ void xpmd_exporter_attach(struct xpmd_exporter *exporter, uint32_t partition,
 		 attach->count > export->pages - attach->first)
 		error = EINVAL;
 	if (error) {
-		answer_attach(exporter, partition, attach->id, error);
+		xpmd_export_attached(exporter, partition, attach->id, error);
 		return;
 	}
-	job = new_job(XPMD_JOB_TRAP, 0, attach->segid, attach->first, 0, 0);
+	job = xpmd_export_job(XPMD_JOB_TRAP, 0, attach->segid, attach->first, 0, 0);
 	job->then = XPMD_NEXT_TRAP;
 	job->address = xpmd_export_address(export, attach->first);
 	job->count64 = attach->count;
@@ -570,7 +569,7 @@ void xpmd_exporter_attach(struct xpmd_exporter *exporter, uint32_t partition,
 
 /* ---- Records of the module */
 
-static struct xpmd_recall *add_recall(struct xpmd_exporter *exporter, uint64_t id, int64_t segid)
+struct xpmd_recall *xpmd_export_recall(struct xpmd_exporter *exporter, uint64_t id, int64_t segid)
 {
 	struct xpmd_recall *recall = calloc(1, sizeof(*recall));
 
@@ -594,7 +593,7 @@ void xpmd_exporter_record(struct xpmd_exporter *exporter, const struct xpmem_ctl
 		xpmd_kchannel_complete(d->channel, record->id, 0, 0);
 		return;
 	}
-	recall = add_recall(exporter, record->id, record->segid);
+	recall = xpmd_export_recall(exporter, record->id, record->segid);
 	if (!export) {
 		recall->late = true;
 		return;
@@ -613,226 +612,6 @@ void xpmd_exporter_record(struct xpmd_exporter *exporter, const struct xpmem_ctl
 			 record->count, record->reason != XPMEM_CTL_REASON_CLEAR);
 }
 
-/* ---- Owners */
-
-static struct xpmd_export *overlapping(const struct xpmd_exporter *exporter,
-				       const struct xpmd_export *of)
-{
-	for (struct xpmd_export *e = exporter->exports; e; e = e->next)
-		if (e != of && !e->dead && e->pid == of->pid && e->owner &&
-		    e->start < xpmd_export_address(of, of->pages) &&
-		    of->start < xpmd_export_address(e, e->pages))
-			return e;
-	return NULL;
-}
-
-static int owner_hello(void *ctx, struct xpmd_owner *owner, int64_t segid, pid_t pid,
-		       struct xpmd_uffd *uffd, void **export_ret, char *text)
-{
-	struct xpmd_exporter *exporter = ctx;
-	struct xpmem_ctl_segment segment;
-	struct xpmd_export *export;
-	int rc = xpmd_kchannel_segment(exporter->d->channel, segid, &segment);
-
-	if (rc == 0 && segment.out_pid != (uint32_t)pid) {
-		strcpy(text, "the segment is another process's");
-		return -EACCES;
-	}
-	if (rc == 0)
-		rc = know(exporter, segid, &export);
-	if (rc == -EOPNOTSUPP)
-		strcpy(text, "the segment is not shared");
-	if (rc < 0)
-		return rc;
-	if (overlapping(exporter, export)) {
-		strcpy(text, "another shared segment of the process has a part of it");
-		return -EBUSY;
-	}
-	if (export->owner)
-		xpmd_owner_close(export->owner);
-	export->owner = owner;
-	export->welcomed = false;
-	xpmd_worker_connect(export->worker, uffd);
-	xpmd_log_of(LOG_DEBUG, 0, segid, "owner %d is connected", pid);
-	*export_ret = export;
-	return 0;
-}
-
-/* What an earlier helper owes is asked again. */
-static void owner_welcomed(void *ctx, void *of)
-{
-	struct xpmd_export *export = of;
-
-	(void)ctx;
-	export->welcomed = true;
-	for (struct xpmd_job *job = export->asked.head; job; job = job->next)
-		ask(export, job);
-}
-
-static void owner_gone(void *ctx, void *of)
-{
-	struct xpmd_export *export = of;
-	struct xpmd_exporter *exporter = ctx;
-
-	export->owner = NULL;
-	xpmd_worker_connect(export->worker, NULL);
-	if (export->frozen) {
-		export->frozen = false;
-		xpmd_home_thaw(exporter->d->home, xpmd_now(), export->segid);
-	}
-}
-
-static void trap_answered(struct xpmd_export *export, struct xpmd_job *job, uint32_t error,
-			  const char *text)
-{
-	if (error)
-		xpmd_log_of(LOG_NOTICE, job->partition, export->segid,
-			    "partition %u can't attach: process %d: %s%s%s", job->partition,
-			    export->pid, strerror((int)error), *text ? ": " : "", text);
-	answer_attach(export->exporter, job->partition, job->request, error);
-	xpmd_job_free(job);
-}
-
-static void give_up_answered(struct xpmd_export *export, struct xpmd_job *job, uint32_t error)
-{
-	if (!error) {
-		job->then = XPMD_NEXT_DONE;
-		xpmd_export_end(export, job);
-		return;
-	}
-	/* EAGAIN: not as it was when it was copied; anything else: it can't be. */
-	job->undo = error != EAGAIN || ++job->tries >= FETCH_TRIES;
-	job->error = error;
-	xpmd_worker_queue_again(export->worker, job);
-}
-
-static void owner_answer(void *ctx, void *of, uint64_t id, uint32_t error, const char *text)
-{
-	struct xpmd_export *export = of;
-	struct xpmd_job **at = &export->asked.head, *job;
-
-	(void)ctx;
-	while (*at && (*at)->number != id)
-		at = &(*at)->next;
-	if (!*at)
-		return;		/* asked twice, as the helper connected anew */
-	job = xpmd_jobs_cut(&export->asked, at);
-	if (job->type == XPMD_JOB_TRAP) {
-		trap_answered(export, job, error, text);
-		return;
-	}
-	if (error && error != EAGAIN)
-		xpmd_log_of(LOG_NOTICE, 0, export->segid, "process %d: pages %llu..: %s%s%s",
-			    export->pid, (unsigned long long)job->first, strerror((int)error),
-			    *text ? ": " : "", text);
-	if (job->then == XPMD_NEXT_GIVE_UP) {
-		give_up_answered(export, job, error);
-		return;
-	}
-	job->helped = true;
-	xpmd_worker_queue_again(export->worker, job);
-}
-
-static void owner_fork(void *ctx, void *of, uint64_t id)
-{
-	struct xpmd_exporter *exporter = ctx;
-	struct xpmd_export *export = of;
-	struct xpmd_recall *recall;
-
-	recall = add_recall(exporter, OWN_RECALL | ++exporter->next_fork, export->segid);
-	recall->fork = true;
-	recall->question = id;
-	export->frozen = true;
-	xpmd_home_freeze(exporter->d->home, xpmd_now(), recall->id, export->segid);
-}
-
-static void owner_forked(void *ctx, void *of)
-{
-	struct xpmd_exporter *exporter = ctx;
-	struct xpmd_export *export = of;
-
-	export->frozen = false;
-	xpmd_home_thaw(exporter->d->home, xpmd_now(), export->segid);
-}
-
-static struct xpmd_export *export_at(struct xpmd_export *export, uint64_t address)
-{
-	struct xpmd_export *e = export;
-
-	if (address >= e->start && address < xpmd_export_address(e, e->pages))
-		return e;
-	for (e = export->exporter->exports; e; e = e->next)
-		if (!e->dead && e->pid == export->pid && address >= e->start &&
-		    address < xpmd_export_address(e, e->pages))
-			return e;
-	return NULL;
-}
-
-static void owner_faults(void *ctx, void *of, uint64_t address, bool missing, bool write)
-{
-	struct xpmd_export *export = of, *at = export_at(of, address);
-	enum xpmd_trap trap = XPMD_TRAP_NONE;
-	struct xpmd_job *job;
-	uint64_t page = 0;
-
-	(void)ctx;
-	if (at) {
-		uint64_t size = xpmd_worker_page_size(at->worker);
-
-		page = (address - at->start) / XPMD_PAGE;
-		trap = xpmd_traps_get(xpmd_worker_traps(at->worker), page);
-		if (missing ? trap >= XPMD_TRAP_SHARED : trap != XPMD_TRAP_NONE || size != XPMD_PAGE) {
-			/* SHARED, and yet not there: all must let go of what it was. */
-			owner_fault(at, page, write || trap == XPMD_TRAP_SHARED);
-			if (trap != XPMD_TRAP_NONE)
-				return;
-		}
-		export = at;
-	}
-	job = new_job(missing ? XPMD_JOB_ZERO : XPMD_JOB_UNPROTECT, 0, export->segid, page, 1, 0);
-	job->address = address;
-	job->moved = !at;
-	job->write = write;
-	if (!at && missing && export->windows)
-		xpmd_jobs_add(&export->held, job);
-	else if (!at && missing && xpmd_limbo_is_moved(export, address))
-		xpmd_worker_queue_behind(export->worker, job);
-	else
-		xpmd_worker_queue(export->worker, job);
-}
-
-static void owner_moved(void *ctx, void *of, uint64_t from, uint64_t to, uint64_t bytes)
-{
-	struct xpmd_export *export = of;
-
-	(void)ctx;
-	for (struct xpmd_export *e = export->exporter->exports; e; e = e->next)
-		if (!e->dead && e->pid == export->pid)
-			xpmd_limbo_moved(e, from, to, bytes);
-}
-
-static void owner_unmapped(void *ctx, void *of, uint64_t start, uint64_t end)
-{
-	struct xpmd_export *export = of;
-
-	(void)ctx;
-	for (struct xpmd_export *e = export->exporter->exports; e; e = e->next)
-		if (!e->dead && e->pid == export->pid)
-			xpmd_limbo_unmapped(e, start, end);
-}
-
-static const struct xpmd_owner_ops owner_ops = {
-	.hello = owner_hello,
-	.welcomed = owner_welcomed,
-	.answer = owner_answer,
-	.fork = owner_fork,
-	.forked = owner_forked,
-	.fault = owner_faults,
-	.moved = owner_moved,
-	.unmapped = owner_unmapped,
-	.gone = owner_gone,
-};
-
 /* ---- Begin and end */
 
 static void found(void *ctx, const struct xpmem_ctl_range *range)
@@ -841,7 +620,7 @@ static void found(void *ctx, const struct xpmem_ctl_range *range)
 	enum xpmd_state state = range->state == XPMEM_PAGE_EXCLUSIVE ? XPMD_EXCLUSIVE : XPMD_SHARED;
 	struct xpmd_export *export;
 
-	if (!range->count || know(exporter, range->segid, &export) < 0)
+	if (!range->count || xpmd_export_know(exporter, range->segid, &export) < 0)
 		return;
 	if (range->first >= export->pages || range->count > export->pages - range->first)
 		return;
@@ -884,7 +663,7 @@ int xpmd_exporter_start(struct xpmd_exporter *exporter)
 	return xpmd_owners_new(&exporter->owners, exporter->d->event, config->owner_socket,
 			       config->segments_per_user,
 			       fork_ms > XPMEM_OWNER_FORK_MS ? fork_ms : XPMEM_OWNER_FORK_MS,
-			       &owner_ops, exporter);
+			       &xpmd_export_owner_ops, exporter);
 }
 
 void xpmd_exporter_stop(struct xpmd_exporter *exporter)
@@ -928,7 +707,7 @@ static uint64_t expire_traps(struct xpmd_export *export, uint64_t now)
 			at = &(*at)->next;
 			continue;
 		}
-		trap_answered(export, xpmd_jobs_cut(&export->asked, at), ETIMEDOUT, "");
+		xpmd_export_trapped(export, xpmd_jobs_cut(&export->asked, at), ETIMEDOUT, "");
 	}
 	return next;
 }

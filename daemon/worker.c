@@ -21,9 +21,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #define FETCH_TRIES	16
 #define HUGE_BYTES	(2u << 20)
+#define NO_MEMORY_NS	10000000
 #define STACK_BYTES	(256u << 10)
 
 struct queue {
@@ -300,6 +302,8 @@ static void store(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpm
 		else
 			job->error = (uint32_t)-rc;
 	}
+	if (job->error == ENOMEM)	/* it will be tried again */
+		nanosleep(&(struct timespec){ 0, NO_MEMORY_NS }, NULL);
 	if (!job->moved) {
 		xpmd_kchannel_mark(worker->channel, job->segid, job->first, job->count,
 				  share ? XPMEM_MARK_REMOTE : XPMEM_MARK_CLEAR);
