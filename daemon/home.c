@@ -399,7 +399,6 @@ void xpmd_home_settle(struct xpmd_home *home)
 	}
 	if (home->renewals)
 		xpmd_home_renewals(home);
-	xpmd_home_recall_pool(home);
 }
 
 /* TAKE is repeated after 50 ms, 200 ms, 1 s, and every second from then on. */

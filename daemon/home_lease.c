@@ -25,8 +25,17 @@
 
 /* ------------------------------------------------------------------- leases */
 
+/*
+ * Whether something that began before @when waits for @slot; in the grace, whether it
+ * may, as nobody knows yet who has what is found.
+ */
 static bool takes_before(const struct xpmd_home *home, uint32_t slot, uint64_t when)
 {
+	for (struct home_segment *s = home->grace ? xpmd_home_each(home, NULL) : NULL; s;
+	     s = xpmd_home_each(home, s))
+		for (const struct home_recall *recall = s->recalls; recall; recall = recall->next)
+			if (recall->remaining && recall->since <= when)
+				return true;
 	for (const struct home_txn *txn = home->takes; txn; txn = txn->next)
 		if (txn->since <= when && xpmd_set_has(&home->sets, txn->pending, slot))
 			return true;
@@ -59,6 +68,12 @@ void xpmd_home_renew(struct xpmd_home *home, uint32_t slot, const struct xpmd_ms
 	peer->renew_id = msg->id;
 	peer->renew_at = home->now;
 	answer_renewal(home, slot);
+	if (peer->renew_id && !msg->epoch) {
+		/* It can say nothing before it knows its epoch: tell that alone. */
+		struct xpmd_msg epoch = { .type = XPMD_RENEWED };
+
+		xpmd_home_send(home, slot, &epoch);
+	}
 }
 
 /* Answers what waited for takes that are over. */
@@ -280,6 +295,7 @@ void xpmd_home_reclaim(struct xpmd_home *home, uint32_t slot, const struct xpmd_
 void xpmd_home_grace_end(struct xpmd_home *home)
 {
 	home->grace = false;
+	home->renewals = true;
 	resume_recalls(home, NULL);
 	for (struct home_segment *s = xpmd_home_each(home, NULL); s; s = xpmd_home_each(home, s)) {
 		struct xpmd_entry *entry;

@@ -178,6 +178,7 @@ void xpmd_home_recall_end(struct xpmd_home *home, struct home_segment *segment)
 			continue;
 		}
 		*at = recall->next;
+		home->renewals = true;
 		if (home->now - recall->since > home->counts.recall_ns_max)
 			home->counts.recall_ns_max = home->now - recall->since;
 		xpmd_home_trace(home, segment, recall->first, "recalled", XPMD_NOBODY);

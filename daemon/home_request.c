@@ -538,6 +538,7 @@ void xpmd_home_start(struct xpmd_home *home, struct home_request *req)
 		enqueue(home, &segment->blocked, req);
 		return;
 	}
+	xpmd_home_recall_pool(home);
 	if (!xpmd_home_reserve(home) && req->slot != XPMD_OWNER) {
 		refuse(home, req, EAGAIN);
 		return;

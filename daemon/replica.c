@@ -250,7 +250,7 @@ void xpmd_replica_reclaimed_all(struct xpmd_replica *replica, struct replica_hom
 static void renewed(struct xpmd_replica *replica, struct replica_home *home,
 		    const struct xpmd_msg *msg)
 {
-	for (uint32_t i = 0; i < NR_RENEWALS; i++) {
+	for (uint32_t i = 0; i < NR_RENEWALS && msg->id; i++) {
 		uint64_t sent = home->renewal[i].sent;
 
 		if (home->renewal[i].id != msg->id)
