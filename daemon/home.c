@@ -165,6 +165,7 @@ void xpmd_home_found(struct xpmd_home *home, int64_t segid, uint64_t first, uint
 
 	if (!segment || state == XPMD_NONE)
 		return;
+	home->chunks -= segment->table.chunks;
 	for (uint64_t page = first; page < first + count && page < segment->table.pages; page++) {
 		struct xpmd_entry *entry = xpmd_table_get(&segment->table, page);
 
@@ -177,6 +178,7 @@ void xpmd_home_found(struct xpmd_home *home, int64_t segid, uint64_t first, uint
 		entry->flags = PAGE_FOUND;
 		home->grace = true;
 	}
+	home->chunks += segment->table.chunks;
 }
 
 /* -------------------------------------------------------------------- peers */
@@ -366,6 +368,7 @@ static void reap(struct xpmd_home *home, struct home_segment *segment)
 	while (*at != segment)
 		at = &(*at)->next;
 	*at = segment->next;
+	home->chunks -= segment->table.chunks;
 	free_segment(home, segment);
 }
 
@@ -461,9 +464,7 @@ uint64_t xpmd_home_tick(struct xpmd_home *home, uint64_t now)
 	xpmd_home_settle(home);
 	if (home->now - home->trimmed > 10000 * MS) {
 		home->trimmed = home->now;
-		for (struct home_segment *s = xpmd_home_each(home, NULL); s;
-		     s = xpmd_home_each(home, s))
-			xpmd_table_trim(&s->table);
+		xpmd_home_trim(home);
 	}
 	if (home->starved && next > home->now + 50 * MS)
 		next = home->now + 50 * MS;

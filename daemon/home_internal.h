@@ -31,7 +31,7 @@
 
 #define MS		1000000ull
 #define NEVER		UINT64_MAX
-#define HOME_BUCKETS	1024u
+#define HOME_BUCKETS	256u
 
 /* Flags of an entry */
 #define PAGE_FOUND	(1u << 0) /* marked by an earlier daemon, nobody has claimed it */
@@ -137,6 +137,7 @@ struct xpmd_home {
 
 	struct home_txn **txn;		/* by index, from 1 */
 	uint32_t nr_txns, txns_free;
+	uint64_t chunks;		/* of all tables */
 	struct home_txn *free_txns, *takes;
 	struct home_recall *free_recalls;
 	uint32_t recalls_free;
@@ -185,6 +186,7 @@ struct home_txn *xpmd_home_begin(struct xpmd_home *home, struct home_segment *se
 				 uint64_t first, uint32_t count);
 void xpmd_home_shrink(struct xpmd_home *home, struct home_txn *txn, uint32_t count);
 void xpmd_home_end(struct xpmd_home *home, struct home_txn *txn);
+void xpmd_home_trim(struct xpmd_home *home);
 bool xpmd_home_reserve(struct xpmd_home *home);
 struct home_txn *xpmd_home_txn_of_op(const struct xpmd_home *home, uint64_t op);
 bool xpmd_home_alike(const struct xpmd_home *home, const struct xpmd_entry *a,

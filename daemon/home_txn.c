@@ -111,12 +111,9 @@ void xpmd_home_to_home(struct xpmd_home *home, struct home_segment *segment, uin
 bool xpmd_home_reserve(struct xpmd_home *home)
 {
 	uint32_t want = SPARE_TXNS + 1;
-	uint64_t chunks = 0;
 
-	for (struct home_segment *s = xpmd_home_each(home, NULL); s; s = xpmd_home_each(home, s))
-		chunks += s->table.chunks;
-	if (want < chunks * (XPMD_CHUNK / 64))
-		want = (uint32_t)(chunks * (XPMD_CHUNK / 64));
+	if (want < home->chunks * (XPMD_CHUNK / 64))
+		want = (uint32_t)(home->chunks * (XPMD_CHUNK / 64));
 	if (home->txns_free < want) {
 		uint32_t n = home->nr_txns + want;
 		struct home_txn **array = realloc(home->txn, (n + 1) * sizeof(*array));
@@ -140,25 +137,31 @@ bool xpmd_home_reserve(struct xpmd_home *home)
 	       !xpmd_sets_reserve(&home->sets, home->nr_txns + XPMD_MAX_PAGES);
 }
 
-static bool may_grow(struct xpmd_home *home)
+/* Gives up chunks of entries that say nothing, and counts the others. */
+void xpmd_home_trim(struct xpmd_home *home)
+{
+	home->chunks = 0;
+	for (struct home_segment *s = xpmd_home_each(home, NULL); s; s = xpmd_home_each(home, s)) {
+		xpmd_table_trim(&s->table);
+		home->chunks += s->table.chunks;
+	}
+}
+
+/* Makes an entry, if the directory may still grow. */
+static struct xpmd_entry *new_entry(struct xpmd_home *home, struct home_segment *segment,
+				    uint64_t page)
 {
 	uint64_t limit = home->config.pages_max / XPMD_CHUNK;
+	struct xpmd_entry *entry;
 
-	if (!home->config.pages_max)
-		return true;
-	for (int pass = 0; pass < 2; pass++) {
-		uint64_t chunks = 0;
-
-		for (struct home_segment *s = xpmd_home_each(home, NULL); s;
-		     s = xpmd_home_each(home, s)) {
-			if (pass)
-				xpmd_table_trim(&s->table);
-			chunks += s->table.chunks;
-		}
-		if (chunks < (limit ? limit : 1))
-			return true;
+	if (home->config.pages_max && home->chunks >= (limit ? limit : 1)) {
+		xpmd_home_trim(home);
+		if (home->chunks >= (limit ? limit : 1))
+			return NULL;
 	}
-	return false;
+	entry = xpmd_table_get(&segment->table, page);
+	home->chunks += entry != NULL;
+	return entry;
 }
 
 /*
@@ -176,8 +179,8 @@ struct home_txn *xpmd_home_begin(struct xpmd_home *home, struct home_segment *se
 	for (; n < count; n++) {
 		struct xpmd_entry *entry = xpmd_table_find(&segment->table, first + n);
 
-		if (!entry && may_grow(home))
-			entry = xpmd_table_get(&segment->table, first + n);
+		if (!entry)
+			entry = new_entry(home, segment, first + n);
 		if (!entry)
 			break;
 		entry->txn = txn->index;

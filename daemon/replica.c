@@ -178,19 +178,12 @@ void xpmd_replica_found(struct xpmd_replica *replica, int64_t segid, uint64_t fi
 			abort();	/* it would be used without the home's knowing */
 		entry->state = (uint8_t)state;
 		entry->gen = 0;
-		if (!(entry->flags & PAGE_RECLAIM))
+		if (!(entry->flags & PAGE_RECLAIM)) {
 			segment->reclaims++;
+			segment->home->reclaims++;
+		}
 		entry->flags |= PAGE_RECLAIM;
 	}
-}
-
-bool xpmd_replica_reclaiming(const struct xpmd_replica *replica, const struct replica_home *home)
-{
-	for (struct replica_segment *s = xpmd_replica_each(replica, NULL); s;
-	     s = xpmd_replica_each(replica, s))
-		if (s->home == home && s->reclaims)
-			return true;
-	return false;
 }
 
 /* ------------------------------------------------------------------- leases */
@@ -229,6 +222,7 @@ static void renew(struct xpmd_replica *replica, struct replica_home *home)
 
 static void send_waiting(struct xpmd_replica *replica, struct replica_home *home)
 {
+	home->blocked = false;
 	for (struct replica_segment *s = xpmd_replica_each(replica, NULL); s;
 	     s = xpmd_replica_each(replica, s))
 		for (struct replica_request *req = s->home == home ? s->requests : NULL; req;
@@ -264,7 +258,7 @@ static void renewed(struct xpmd_replica *replica, struct replica_home *home,
 			return;
 		home->lease_until = sent + home->lease_ns;
 		xpmd_replica_trace(replica, home, 0, 0, "renew");
-		if (!xpmd_replica_reclaiming(replica, home))
+		if (!home->reclaims)
 			xpmd_replica_reclaimed_all(replica, home);
 		return;
 	}
@@ -306,7 +300,7 @@ static void fence(struct xpmd_replica *replica, struct replica_home *home, uint3
 		if (s->leaving)
 			xpmd_replica_end_segment(replica, s);
 	}
-	xpmd_replica_drop_parcels(home);
+	replica->counts.lost += xpmd_replica_drop_parcels(home);
 	forget_leases(home);
 	home->epoch = epoch;
 	ask_anew(replica, home);
@@ -317,7 +311,7 @@ static void home_restarted(struct xpmd_replica *replica, struct replica_home *ho
 {
 	bool certain = replica->now < home->usable_until;
 
-	xpmd_replica_drop_parcels(home);
+	replica->counts.lost += xpmd_replica_drop_parcels(home);
 	forget_leases(home);
 	for (struct replica_segment *s = xpmd_replica_each(replica, NULL), *next; s; s = next) {
 		struct xpmd_entry *entry;
@@ -332,8 +326,10 @@ static void home_restarted(struct xpmd_replica *replica, struct replica_home *ho
 		xpmd_replica_take_all(replica, s, certain);
 		for (uint64_t page = 0; (entry = xpmd_table_next(&s->table, &page, UINT64_MAX));
 		     page++) {
-			if (!(entry->flags & PAGE_RECLAIM))
+			if (!(entry->flags & PAGE_RECLAIM)) {
 				s->reclaims++;
+				home->reclaims++;
+			}
 			entry->flags |= PAGE_RECLAIM;
 		}
 		if (s->leaving && !s->reclaims)
@@ -432,7 +428,8 @@ void xpmd_replica_message(struct xpmd_replica *replica, uint64_t now, uint32_t n
 		break;
 	case XPMD_GIVEN:
 		xpmd_replica_given(replica, home, msg);
-		send_waiting(replica, home);
+		if (home->blocked)
+			send_waiting(replica, home);
 		break;
 	case XPMD_RENEWED:
 		renewed(replica, home, msg);

@@ -72,6 +72,7 @@ uint64_t xpmd_replica_tick(struct xpmd_replica *replica, uint64_t now);
 
 struct xpmd_replica_counts {
 	uint64_t faults, installed, failed, taken, given, fenced, retries;
+	uint64_t lost;		/* pages that were EXCLUSIVE here and are of no use any more */
 	uint64_t pages, waiting;
 	uint64_t unconfirmed;		/* messages with data that the home has not confirmed */
 };

@@ -19,7 +19,7 @@
 #define MS		1000000ull
 #define NEVER		UINT64_MAX
 #define NR_RENEWALS	8u
-#define REPLICA_BUCKETS	1024u
+#define REPLICA_BUCKETS	256u
 
 /* Flags of an entry: an earlier daemon had it, and the home has not confirmed it */
 #define PAGE_RECLAIM	(1u << 0)
@@ -87,6 +87,8 @@ struct replica_home {
 	uint32_t next_renewal;
 	uint64_t renew_due;
 	uint32_t renew_tries;	/* since the last answer */
+	uint64_t reclaims;	/* of all its segments */
+	bool blocked;		/* requests wait for GIVEN */
 	struct replica_parcel *parcels;
 	struct replica_held *held;
 };
@@ -119,7 +121,6 @@ void xpmd_replica_trace(struct xpmd_replica *replica, struct replica_home *home,
 			uint64_t page, const char *event);
 void xpmd_replica_end_segment(struct xpmd_replica *replica, struct replica_segment *segment);
 void xpmd_replica_reclaimed_all(struct xpmd_replica *replica, struct replica_home *home);
-bool xpmd_replica_reclaiming(const struct xpmd_replica *replica, const struct replica_home *home);
 
 /* replica_request.c */
 void xpmd_replica_ask(struct xpmd_replica *replica, struct replica_request *req);
@@ -142,7 +143,7 @@ void xpmd_replica_given(struct xpmd_replica *replica, struct replica_home *home,
 bool xpmd_replica_giving(const struct replica_home *home, int64_t segid, uint64_t page);
 void xpmd_replica_take_all(struct xpmd_replica *replica, struct replica_segment *segment,
 			   bool shared_only);
-void xpmd_replica_drop_parcels(struct replica_home *home);
+uint64_t xpmd_replica_drop_parcels(struct replica_home *home);
 void xpmd_replica_give_back(struct xpmd_replica *replica, struct replica_segment *segment,
 			    uint64_t first, uint64_t count);
 void xpmd_replica_reclaim(struct xpmd_replica *replica, struct replica_segment *segment);

@@ -84,9 +84,12 @@ void xpmd_replica_ask(struct xpmd_replica *replica, struct replica_request *req)
 
 	req->sent = false;
 	if (!home->connected || !home->epoch || replica->now >= home->lease_until ||
-	    xpmd_replica_reclaiming(replica, home) ||
-	    xpmd_replica_giving(home, segment->segid, req->first))
+	    home->reclaims)
 		return;
+	if (xpmd_replica_giving(home, segment->segid, req->first)) {
+		home->blocked = true;
+		return;
+	}
 	/* A page that is on its way home must arrive before it is asked for. */
 	while (msg.count < req->count &&
 	       !xpmd_replica_giving(home, segment->segid, req->first + msg.count))
@@ -308,7 +311,7 @@ void xpmd_replica_grant(struct xpmd_replica *replica, struct replica_home *home,
 	if (!req || msg->first < req->first || msg->first - req->first > req->count ||
 	    msg->count > req->count - (msg->first - req->first))
 		return;
-	if (replica->now >= home->lease_until || xpmd_replica_reclaiming(replica, home)) {
+	if (replica->now >= home->lease_until || home->reclaims) {
 		/* It could not be used.  The home keeps what it granted; ask with a lease. */
 		xpmd_replica_ask_again(replica, req);
 		return;

@@ -85,10 +85,15 @@ bool xpmd_replica_giving(const struct replica_home *home, int64_t segid, uint64_
 	return false;
 }
 
-void xpmd_replica_drop_parcels(struct replica_home *home)
+/* What is in parcels is of no use to the home any more.  How many pages that was */
+uint64_t xpmd_replica_drop_parcels(struct replica_home *home)
 {
+	uint64_t pages = 0;
+
 	for (struct replica_parcel *parcel = home->parcels, *next; parcel; parcel = next) {
 		next = parcel->next;
+		for (uint32_t i = 0; i < parcel->msg.count; i++)
+			pages += has(parcel->msg.mask, i);
 		free(parcel);
 	}
 	for (struct replica_held *held = home->held, *next; held; held = next) {
@@ -97,14 +102,17 @@ void xpmd_replica_drop_parcels(struct replica_home *home)
 	}
 	home->parcels = NULL;
 	home->held = NULL;
+	return pages;
 }
 
 /* --------------------------------------------------------------------- taking */
 
 static void settled(struct replica_segment *segment, struct xpmd_entry *entry)
 {
-	if (entry->flags & PAGE_RECLAIM)
+	if (entry->flags & PAGE_RECLAIM) {
 		segment->reclaims--;
+		segment->home->reclaims--;
+	}
 	entry->flags = 0;
 }
 
@@ -138,17 +146,43 @@ static void take_run(struct xpmd_replica *replica, struct replica_segment *segme
 	}
 }
 
+/* How many pages from @page on are here and of the same flags; with @alike, state too */
+static uint32_t run_of(const struct replica_segment *segment, uint64_t page, uint64_t end,
+		       bool alike)
+{
+	const struct xpmd_entry *first = xpmd_table_find(&segment->table, page);
+	uint32_t n = 1;
+
+	for (; n < XPMD_MAX_PAGES && page + n < end; n++) {
+		const struct xpmd_entry *entry = xpmd_table_find(&segment->table, page + n);
+
+		if (!entry || entry->state == XPMD_NONE || entry->flags != first->flags ||
+		    (alike && entry->state != first->state))
+			break;
+	}
+	return n;
+}
+
 /* Takes all pages of @segment, or SHARED ones only, and forgets what they held. */
 void xpmd_replica_take_all(struct xpmd_replica *replica, struct replica_segment *segment,
 			   bool shared_only)
 {
 	uint64_t exclusive[XPMD_MAX_PAGES / 64];
 	struct xpmd_entry *entry;
+	uint64_t page = 0;
 
-	for (uint64_t page = 0; (entry = xpmd_table_next(&segment->table, &page, UINT64_MAX)); page++)
-		if (entry->state != XPMD_EXCLUSIVE || !shared_only)
-			take_run(replica, segment, page, 1, XPMD_NONE, 0, exclusive,
-				 replica->scratch);
+	while ((entry = xpmd_table_next(&segment->table, &page, UINT64_MAX))) {
+		uint32_t n = run_of(segment, page, segment->table.pages, true);
+
+		if (entry->state == XPMD_EXCLUSIVE && shared_only) {
+			page += n;
+			continue;
+		}
+		if (entry->state == XPMD_EXCLUSIVE)
+			replica->counts.lost += n;
+		take_run(replica, segment, page, n, XPMD_NONE, 0, exclusive, replica->scratch);
+		page += n;
+	}
 }
 
 /* Whether a page was granted so shortly ago that it is not given yet; until when */
@@ -232,7 +266,7 @@ static bool may_take(const struct replica_segment *segment, const struct xpmd_ms
 static void take(struct xpmd_replica *replica, struct replica_home *home,
 		 const struct xpmd_msg *msg)
 {
-	bool reclaiming = xpmd_replica_reclaiming(replica, home);
+	bool reclaiming = home->reclaims;
 	struct replica_segment *segment = xpmd_replica_segment(replica, msg->segid);
 	struct xpmd_msg taken = {
 		.type = XPMD_TAKEN,
@@ -277,7 +311,7 @@ static void take(struct xpmd_replica *replica, struct replica_home *home,
 		xpmd_replica_send(replica, home, &taken);
 	if (segment && segment->leaving && !segment->reclaims)
 		xpmd_replica_end_segment(replica, segment);
-	if (reclaiming && !xpmd_replica_reclaiming(replica, home))
+	if (reclaiming && !home->reclaims)
 		xpmd_replica_reclaimed_all(replica, home);
 }
 
@@ -304,39 +338,62 @@ void xpmd_replica_take(struct xpmd_replica *replica, struct replica_home *home,
 
 /* ---------------------------------------------------------------- giving back */
 
+/* Sends home pages [first, first + count), which were EXCLUSIVE since the same grant. */
+static void send_give(struct xpmd_replica *replica, struct replica_segment *segment,
+		      uint64_t first, uint32_t count, const uint8_t *data)
+{
+	struct xpmd_msg give = {
+		.type = XPMD_GIVE,
+		.state = XPMD_NONE,
+		.id = ++replica->id,
+		.segid = segment->segid,
+		.first = first,
+		.count = count,
+		.gen = xpmd_table_find(&segment->table, first)->gen,
+	};
+
+	for (uint32_t i = 0; i < count; i++) {
+		set(give.mask, i);
+		xpmd_replica_trace(replica, segment->home, segment->segid, first + i, "give");
+	}
+	/* What was granted before it is on its way is void. */
+	xpmd_replica_raise(segment, first, count, give.gen + 1 ? give.gen + 1 : 1);
+	replica->counts.given += count;
+	send_parcel(replica, segment->home, &give, data);
+}
+
 /* Takes pages of ours from the processes and gives back what was EXCLUSIVE. */
 void xpmd_replica_give_back(struct xpmd_replica *replica, struct replica_segment *segment,
 			    uint64_t first, uint64_t count)
 {
 	uint64_t end = count < segment->table.pages - first ? first + count : segment->table.pages;
+	uint64_t exclusive[XPMD_MAX_PAGES / 64];
 	struct xpmd_entry *entry;
+	uint64_t page = first;
 
-	for (uint64_t page = first; (entry = xpmd_table_next(&segment->table, &page, end)); page++) {
-		uint64_t exclusive[XPMD_MAX_PAGES / 64];
-		uint32_t gen = entry->gen;
-		struct xpmd_msg give = {
-			.type = XPMD_GIVE,
-			.state = XPMD_NONE,
-			.segid = segment->segid,
-			.first = page,
-			.count = 1,
-			.gen = gen,
-			.mask = { 1 },
-		};
+	while ((entry = xpmd_table_next(&segment->table, &page, end))) {
+		uint32_t n = run_of(segment, page, end, false);
 
-		if (entry->flags & PAGE_RECLAIM && entry->state == XPMD_EXCLUSIVE) {
-			entry->flags |= PAGE_UNWANTED;
+		if (entry->flags & PAGE_RECLAIM) {
+			/* Without its generation the home would not take it. */
+			for (uint32_t i = 0; i < n; i++)
+				xpmd_table_find(&segment->table, page + i)->flags |= PAGE_UNWANTED;
+			page += n;
 			continue;
 		}
-		take_run(replica, segment, page, 1, XPMD_NONE, 0, exclusive,
-				 replica->scratch);
-		if (!has(exclusive, 0))
-			continue;
-		xpmd_replica_raise(segment, page, 1, gen + 1);
-		give.id = ++replica->id;
-		replica->counts.given++;
-		xpmd_replica_trace(replica, segment->home, segment->segid, page, "give");
-		send_parcel(replica, segment->home, &give, replica->scratch);
+		take_run(replica, segment, page, n, XPMD_NONE, 0, exclusive, replica->scratch);
+		for (uint32_t i = 0, like; i < n; i += like) {
+			uint32_t gen = xpmd_table_find(&segment->table, page + i)->gen;
+
+			for (like = 1; i + like < n && has(exclusive, i) == has(exclusive, i + like);
+			     like++)
+				if (xpmd_table_find(&segment->table, page + i + like)->gen != gen)
+					break;
+			if (has(exclusive, i))
+				send_give(replica, segment, page + i, like,
+					  replica->scratch + (size_t)i * XPMD_PAGE);
+		}
+		page += n;
 	}
 }
 
@@ -446,6 +503,6 @@ void xpmd_replica_reclaimed(struct xpmd_replica *replica, struct replica_home *h
 	}
 	if (segment->leaving && !segment->reclaims)
 		xpmd_replica_end_segment(replica, segment);
-	if (!xpmd_replica_reclaiming(replica, home))
+	if (!home->reclaims)
 		xpmd_replica_reclaimed_all(replica, home);
 }
