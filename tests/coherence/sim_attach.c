@@ -170,7 +170,7 @@ static int install(void *ctx, uint64_t id, int64_t segid, uint64_t first, uint32
 	uint32_t n = 0;
 
 	if (!node->usable[home] || sim_clock(sim, context->node) >= node->lease[home])
-		return XPMD_MUTANT(NO_FENCE) && node->usable[home] ? -ESTALE : -ESTALE;
+		return -ESTALE;
 	for (; n < count; n++) {
 		struct sim_replica *page = &node->page[s][first + n];
 
