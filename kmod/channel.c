@@ -211,18 +211,16 @@ void xpm_channel_notify(struct xpm_notice *notice)
 	wake_up_interruptible(&readable);
 }
 
-void xpm_channel_drop_notices(void)
+void xpm_channel_cancel(struct xpm_notice *notice)
 {
-	struct xpm_notice *notice;
+	bool queued;
 
 	spin_lock(&lock);
-	while ((notice = list_first_entry_or_null(&notices, struct xpm_notice, queued))) {
-		list_del_init(&notice->queued);
-		spin_unlock(&lock);
-		xpm_remote_put(notice->remote);
-		spin_lock(&lock);
-	}
+	queued = !list_empty(&notice->queued);
+	list_del_init(&notice->queued);
 	spin_unlock(&lock);
+	if (queued)
+		xpm_remote_put(notice->remote);
 }
 
 /* --------------------------------------------------- the daemon */
@@ -413,8 +411,15 @@ u64 xpm_channel_beat(void)
 
 static bool is_readable(void)
 {
-	return !list_empty(&urgent) || !list_empty(&notices) || !list_empty(&ordinary) ||
-	       state != READY;
+	struct xpmem_ctl_record unused;
+	struct xpm_notice *notice;
+
+	if (!list_empty(&urgent) || !list_empty(&ordinary) || state != READY)
+		return true;
+	list_for_each_entry(notice, &notices, queued)
+		if (notice->fill(notice, &unused))
+			return true;
+	return false;
 }
 
 /* Whether there is a record, or an error to be told */

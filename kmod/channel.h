@@ -63,8 +63,8 @@ void xpm_channel_lock(void);
 void xpm_channel_unlock(void);
 /* Queues a notice, unless it is; the lock is held. */
 void xpm_channel_notify(struct xpm_notice *notice);
-/* For the end of the module: nobody will read them. */
-void xpm_channel_drop_notices(void);
+/* It has nothing to say any more, and is not queued again.  The lock is not held. */
+void xpm_channel_cancel(struct xpm_notice *notice);
 
 /* ------------------------------------------------ what is known */
 

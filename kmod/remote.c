@@ -84,13 +84,20 @@ static void told_drop(struct xpm_notice *notice)
 	notice->remote->drop_all = false;
 }
 
+/* With the channel's lock; who is dead has cancelled its notices, or will. */
+static void notify(struct xpm_remote *remote, struct xpm_notice *notice)
+{
+	if (!READ_ONCE(remote->segment.dead))
+		xpm_channel_notify(notice);
+}
+
 void xpm_remote_unwanted(struct xpm_remote *remote, unsigned long first, unsigned long end)
 {
 	xpm_channel_lock();
 	if (remote->drop_first == remote->drop_end) {
 		remote->drop_first = first;
 		remote->drop_end = end;
-		xpm_channel_notify(&remote->drop);
+		notify(remote, &remote->drop);
 	} else if (first <= remote->drop_end && end >= remote->drop_first) {
 		/* One record a segment: what does not touch it is said another time. */
 		remote->drop_first = min(remote->drop_first, first);
@@ -103,15 +110,15 @@ void xpm_remote_detached(struct xpm_remote *remote)
 {
 	xpm_channel_lock();
 	remote->drop_all = true;
-	xpm_channel_notify(&remote->drop);
+	notify(remote, &remote->drop);
 	xpm_channel_unlock();
 }
 
 void xpm_remote_unuse(struct xpm_remote *remote)
 {
 	xpm_channel_lock();
-	if (!--remote->users && !READ_ONCE(remote->segment.dead))
-		xpm_channel_notify(&remote->release);
+	if (!--remote->users)
+		notify(remote, &remote->release);
 	xpm_channel_unlock();
 }
 
@@ -348,6 +355,8 @@ static void kill(struct xpm_remote *remote)
 	xpm_replica_hide_all(remote);
 	xpm_replica_free_all(remote);
 	xpm_ask_wake_all(remote);
+	xpm_channel_cancel(&remote->release);
+	xpm_channel_cancel(&remote->drop);
 	xpm_stats_add(XPM_STAT_REMOTES, -1);
 }
 
@@ -440,7 +449,6 @@ void xpm_remote_exit(void)
 {
 	struct xpm_remote *remote;
 
-	xpm_channel_drop_notices();
 	while ((remote = xpm_remote_next(0))) {
 		xpm_remote_forget(remote->segment.id.value, false);
 		xpm_remote_put(remote);

@@ -70,11 +70,15 @@ xpmem_segid_t ctl_foreign(void)
 bool ctl_next(struct xpmem_ctl_record *record, int milliseconds)
 {
 	struct pollfd fd = { .fd = ctl, .events = POLLIN };
+	ssize_t ret;
 
 	if (poll(&fd, 1, milliseconds) != 1 || !(fd.revents & POLLIN))
 		return false;
-	check(read(ctl, record, sizeof(*record)) == sizeof(*record));
-	return true;
+	/* What was to be told may be over: a blocking read would wait for the next. */
+	check(fcntl(ctl, F_SETFL, O_NONBLOCK) == 0);
+	ret = read(ctl, record, sizeof(*record));
+	check(ret == sizeof(*record) || (ret == -1 && (errno == EAGAIN || errno == ESHUTDOWN)));
+	return ret == sizeof(*record);
 }
 
 struct xpmem_ctl_record ctl_expect(uint32_t type)
