@@ -52,6 +52,22 @@
  *     completion of a zap work		(zap.c)
  *     what another subscriber waits for
  *
+ * table_lock				(remote.c: a GET is granted, FORGET)
+ *   home->lock				(remote.c; lease.c: end_lease)
+ *     rmap.lock of a remote segment	(replica.c: hide_all)
+ *     what a zap takes, see below
+ *     remote->lock, trylock		(replica.c: evict)
+ *
+ * remote->lock			(replica.c: INSTALL, TAKE)
+ *   mmap_lock of the daemon		(its buffer; reclaim may be inside it)
+ *   rmap.lock of a remote segment
+ *     xarray lock of the replicas
+ *   what a zap takes, see below
+ *
+ * any of these but page table locks
+ *   asks_lock of a remote segment	(ask.c)
+ *   lock of the channel		(channel.c; wait queues inside)
+ *
  * zap or aging work, or the end of a segment or permit, holding nothing
  *   i_mmap_rwsem of the segment	(zap.c: unmap_mapping_pages)
  *     invalidate_range_start map of the attacher

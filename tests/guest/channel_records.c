@@ -286,6 +286,20 @@ static void records(void)
 
 /* ---- Numbers */
 
+static void shares(xpmem_segid_t segid)
+{
+	struct xpmem_ioc_share req[2] = {
+		{ .size = sizeof(req[0]) - 1, .flags = XPMEM_SHARE_READ, .segid = segid },
+	};
+
+	check_errno(ioctl(device_fd(), XPMEM_IOC_SHARE, NULL), EFAULT);
+	check_errno(ioctl(device_fd(), XPMEM_IOC_SHARE, req), EINVAL);
+	req[0].size = sizeof(req);
+	check(ioctl(device_fd(), XPMEM_IOC_SHARE, req) == 0);
+	req[1].segid = 1;
+	check_errno(ioctl(device_fd(), XPMEM_IOC_SHARE, req), E2BIG);
+}
+
 static void numbers(void)
 {
 	struct xpmem_ctl_hello hello = good_hello();
@@ -297,6 +311,7 @@ static void numbers(void)
 	/* our own is not asked for elsewhere */
 	check_errno(xpmem_get(segid + 1, XPMEM_RDWR, XPMEM_PERMIT_MODE, NULL), ENOENT);
 	check(get_segment(segid, XPMEM_RDWR) > 0);
+	shares(segid);
 	check(share_segment(segid, 0) == -EINVAL);
 	check(share_segment(segid, 8) == -EOPNOTSUPP);
 	check(share_segment(segid + 1, XPMEM_SHARE_READ) == -ENOENT);

@@ -23,11 +23,12 @@
 
 static const char *const current[] = {
 	"segments", "permits", "attachments", "processes", "users", "leaves", "blocks",
+	"remotes", "replicas",
 };
 static const char *const totals[] = {
 	"makes", "gets", "attaches", "faults", "fault_pages", "refreshes", "populates",
 	"invalidations", "invalidated_external", "refused_nonblock", "zaps", "recalls", "aged",
-	"accesses",
+	"accesses", "fences", "copies", "asks", "installs", "takes", "lease_ends", "evictions",
 };
 #define CURRENT (int)(sizeof(current) / sizeof(current[0]))
 #define TOTALS (int)(sizeof(totals) / sizeof(totals[0]))
