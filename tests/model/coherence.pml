@@ -679,10 +679,6 @@ inline part_take(i)
 	:: p_sent[i] == TAKEN && p_sent_id[i] == ID(m) -> part_send(i)
 	:: else ->
 		if
-		:: p_sent[i] == TAKEN -> nothing_sent(i)	/* that has arrived */
-		:: else
-		fi;
-		if
 		:: MAY_TAKE ->
 			if
 			:: p_op[i] == RECLAIM -> no_op(i)
@@ -706,8 +702,11 @@ inline part_take(i)
 		fi;
 		/* What is on its way by GIVE goes with it, and goes on by GIVE: this may be
 		 * the answer to an old TAKE. */
-		say(i, MESSAGE(TAKEN, ID(m), 0, p_sent_gen[i], p_sent[i] != 0, p_sent_cur[i], \
-			p_epoch[i]))
+		if
+		:: p_sent[i] == GIVE || (p_sent[i] && p_sent_id[i] == ID(m)) ->
+			say(i, MESSAGE(TAKEN, ID(m), 0, p_sent_gen[i], 1, p_sent_cur[i], p_epoch[i]))
+		:: else -> say(i, MESSAGE(TAKEN, ID(m), 0, 0, 0, 0, p_epoch[i]))
+		fi
 	fi
 }
 
