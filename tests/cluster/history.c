@@ -42,7 +42,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define IN_PAGE		8	/* registers; far apart, to have them in cache lines of their own */
+#define IN_PAGE		8	/* registers, far apart */
 #define STRIDE		(PAGE / IN_PAGE / sizeof(uint64_t))
 
 static uint64_t operations = 10000, registers = 32, writes = 40, pause_us = 20, drift_ppm = 500;
@@ -229,7 +229,9 @@ static void body(struct cluster *cluster)
 				      (void *)(intptr_t)clock_socket(true)));
 	cluster_share(cluster, "all", own, size);
 	for (int rank = 0; rank < cluster->ranks; rank++)
-		memory[rank] = rank == cluster->rank ? own : cluster_attach(cluster, "all", rank, size);
+		memory[rank] = rank == cluster->rank ?
+				       own :
+				       cluster_attach(cluster, "all", rank, size);
 	sigaction(SIGBUS, &action, NULL);
 	of[0] = measure(cluster);
 	cluster_meet(cluster, "attached");

@@ -350,7 +350,9 @@ static void body(struct cluster *of)
 	check(own != MAP_FAILED);
 	cluster_share(cluster, "all", own, PAGES * PAGE);
 	for (int rank = 0; rank < cluster->ranks; rank++)
-		memory[rank] = rank == cluster->rank ? own : cluster_attach(cluster, "all", rank, PAGES * PAGE);
+		memory[rank] = rank == cluster->rank ?
+				       own :
+				       cluster_attach(cluster, "all", rank, PAGES * PAGE);
 	cluster_meet(cluster, "attached");
 
 	rounds = (iterations + INSTANCES - 1) / INSTANCES;
@@ -389,7 +391,7 @@ int main(int argc, char **argv)
 {
 	static const struct cluster_option options[] = {
 		{ "iterations", &iterations, "of each test (default 12800)" },
-		{ "delay", &max_delay, "longest random delay, in us or turns of a loop (default 200)" },
+		{ "delay", &max_delay, "longest delay, in us or turns of a loop (default 200)" },
 		{ "test", &only, "only the test with this number, from 0" },
 		{ "break-loads", &break_loads, "1: falsify some loads, to test this program" },
 		{ NULL, NULL, NULL },

@@ -29,13 +29,13 @@
  * Time.  One tick for all; each timer is what is left of it, so that time has no bound
  * either.  A partition's timer may be late, or its clock slow, by DRIFT over a lease.
  *
- * What is bounded: generations of the page since the (last) start of the home's daemon
- * (GENS), evictions (EPOCHS), restarts of the home's daemon (RESTARTS).
+ * What is bounded: generations of the page in a life of the home's daemon (GENS),
+ * evictions (EPOCHS) and restarts of that daemon (RESTARTS).
  *
- * Mutations take one rule away; each must end in a violation: -DNO_RID -DNO_TAKE_ID
- * -DNO_GEN -DNO_FENCE -DNO_GRACE -DNO_EPOCH -DNO_RECLAIM -DDRIFT=2 -DACK_BEFORE_ZAP
- * -DLEASE_FROM_RECEIPT -DRENEW_WHILE_TAKING -DGEN_OF_NONE_ONLY -DCOPY_BEFORE_MARK
- * -DNO_KEPT -DRECLAIM_GIVEN -DRECLAIM_LATE -DSTORE_GIVEN_ALWAYS
+ * A macro that takes a rule away (the list is in tests/model/check) must end in a
+ * violation.  Assertions: check(), NOT_READABLE (nobody has what a recall gave up),
+ * assert(gone) (no data is lost but by eviction or the death of a daemon), BOUND (a
+ * recall is over in lease + skew).
  */
 #ifndef NP
 #define NP 1			/* partitions beside the home: 1 or 2 */
@@ -191,8 +191,8 @@ bit keep;
 
 /* x becomes an id that is nowhere */
 #define USES(i) \
-	(ID(sent[HOME(i)]) == x || ID(sent[HOME(i) + 1]) == x || p_id[i] == x || p_sent_id[i] == x || \
-	 ID(sent[PART(i)]) == x || ID(sent[PART(i) + 1]) == x)
+	(ID(sent[HOME(i)]) == x || ID(sent[HOME(i) + 1]) == x || ID(sent[PART(i)]) == x || \
+	 ID(sent[PART(i) + 1]) == x || p_id[i] == x || p_sent_id[i] == x)
 inline fresh()
 {
 	x = 1;
@@ -261,9 +261,9 @@ inline idle()
 #define has_(i)		has[i]
 #define out_(i)		out[i]
 #if NP == 2
-#define OTHER_HAS(i)	|| has[1 - i]
+#define OTHER_HAS(i)	(has[1 - i])
 #else
-#define OTHER_HAS(i)
+#define OTHER_HAS(i)	(0)
 #endif
 
 /* TAKE to all who have it, but for the partition @but; TAKE itself is sent, and repeated,
@@ -295,6 +295,12 @@ inline begin_fetch()
 #endif
 }
 
+inline recall_anew()
+{
+	idle();
+	begin_take(KERNEL, NONE, 9)
+}
+
 /*
  * A fetch is thrown away; a take to NONE goes on as the recall's, with those that it
  * left out; one to SHARED is waited for first.  Who had asked asks again.
@@ -311,9 +317,7 @@ inline begin_recall()
 			tx_for = KERNEL; tx_id = 0; tx_write = 0; tx_has = 0
 		:: else
 		fi
-	:: else ->
-		idle();
-		begin_take(KERNEL, NONE, 9)
+	:: else -> recall_anew()
 	fi
 }
 
@@ -333,10 +337,8 @@ inline home_request(i)
 			tx_has = (STATE(m) == SHARED);
 			if
 			:: state == EXCLUSIVE ->
-				x = (tx_write || has[i] -> NONE : SHARED);
-				tx_to = x; x = 0;
-				begin_take(i, tx_to, 9)
-			:: state != EXCLUSIVE && tx_write && (0 OTHER_HAS(i)) ->
+				begin_take(i, (tx_write || has[i] -> NONE : SHARED), 9)
+			:: state != EXCLUSIVE && tx_write && OTHER_HAS(i) ->
 				begin_take(i, NONE, i)
 			:: else -> tx_for = i; begin_fetch()
 			fi
@@ -381,12 +383,6 @@ inline home_fetched(i)
 				TELL(i, GRANT, tx_id, EXCLUSIVE, 1, got_cur); \
 				idle()
 
-inline begin_recall2()
-{
-	idle();
-	begin_take(KERNEL, NONE, 9)
-}
-
 inline home_taken_all()
 {
 	x = 0;
@@ -427,7 +423,7 @@ inline home_taken_all()
 			fi;
 			mark = 0; trap = 0; recall = 0; waited = 0;
 			idle()
-		:: x != KERNEL && recall -> begin_recall2()
+		:: x != KERNEL && recall -> recall_anew()
 		:: x < NP && !recall -> begin_fetch()
 		:: x == OWNER_WRITE && !recall -> mark = 0; trap = 0; idle()
 		:: else -> idle()				/* OWNER_READ, NOBODY */
@@ -435,12 +431,6 @@ inline home_taken_all()
 	fi;
 	x = 0
 }
-
-#if NP == 2
-#define OTHER_HAS_NOT(i)	&& !has[1 - i]
-#else
-#define OTHER_HAS_NOT(i)
-#endif
 
 /* Of all that it has, whatever page it was that it did not give */
 inline home_evict(i)
@@ -453,7 +443,7 @@ inline home_evict(i)
 		:: tx == TAKING -> gone = 1
 		:: else -> OWNER_NEW; mark = 0; trap = 0; state = NONE
 		fi
-	:: has[i] && state == SHARED && tx != TAKING OTHER_HAS_NOT(i) -> state = NONE
+	:: has[i] && state == SHARED && tx != TAKING && !OTHER_HAS(i) -> state = NONE
 	:: else
 	fi;
 	out[i] = 0; has[i] = 0;
@@ -475,7 +465,7 @@ inline home_grace_ends()
 		fi;
 		state = NONE;
 		if
-		:: recall -> begin_recall2()
+		:: recall -> recall_anew()
 		:: else -> mark = 0; trap = 0
 		fi
 	:: else
@@ -506,7 +496,7 @@ inline home_start()
 	grace = beat;
 #endif
 	if
-	:: recall && !mark -> begin_recall2()
+	:: recall && !mark -> recall_anew()
 	:: !(recall && !mark) && grace == 0 -> home_grace_ends()
 	:: else
 	fi
@@ -591,7 +581,7 @@ inline home_message(i)
 				lease[i] = (grace > lease[i] -> grace : lease[i]);
 				TELL(i, RECLAIMED, ID(m), 1, 0, 0);
 				if
-				:: recall -> begin_recall2()
+				:: recall -> recall_anew()
 				:: else
 				fi
 			:: HOLDS(i) && tx != IDLE
@@ -698,13 +688,14 @@ inline part_take(i)
 			:: else
 			fi
 #endif
-		:: else						/* an old one, or nothing here */
+		:: else			/* an old one, or nothing here */
 		fi;
 		/* What is on its way by GIVE goes with it, and goes on by GIVE: this may be
 		 * the answer to an old TAKE. */
 		if
 		:: p_sent[i] == GIVE || (p_sent[i] && p_sent_id[i] == ID(m)) ->
-			say(i, MESSAGE(TAKEN, ID(m), 0, p_sent_gen[i], 1, p_sent_cur[i], p_epoch[i]))
+			say(i, MESSAGE(TAKEN, ID(m), 0, p_sent_gen[i], 1, p_sent_cur[i], \
+				p_epoch[i]))
 		:: else -> say(i, MESSAGE(TAKEN, ID(m), 0, 0, 0, 0, p_epoch[i]))
 		fi
 	fi
@@ -726,7 +717,7 @@ inline part_message(i)
 					say(i, MESSAGE(INSTALLED, 0, 0, p_gen[i], 0, 0, p_epoch[i]))
 				:: else
 				fi
-			:: else						/* ENOENT of INSTALL */
+			:: else			/* ENOENT of INSTALL */
 			fi;
 			no_op(i)
 		:: else
