@@ -23,7 +23,7 @@ cluster_mpirun() {
 	return $status
 }
 
-# The stencil with a rank and then two on each partition, against the MPI version
+# The stencil with a rank on each partition: the same bits as by MPI's messages
 cluster_heat() {
 	cluster_mpirun -n "$XPMEM_GUESTS" "$build/mpi-examples/heat/heat" --steps 100 \
 		mpi-examples/heat/plate.heat
@@ -32,4 +32,33 @@ cluster_heat() {
 # A queue whose owner polls what ranks of other partitions write
 cluster_queue() {
 	cluster_mpirun -n $((XPMEM_GUESTS + 1)) "$build/mpi-examples/queue/queue" 200 1000
+}
+
+# cluster_program RANKS-OF-A-GUEST NAME [OPTION...]: a program of this directory
+cluster_program() {
+	local each=$1 program=$2
+	shift 2
+	XPMEM_EXCHANGE=$CLUSTER_DIR "$build/tests/cluster/programs/$program" \
+		--ranks $((each * XPMEM_GUESTS)) \
+		--here $(((XPMEM_GUEST - 1) * each))-$((XPMEM_GUEST * each - 1)) "$@"
+}
+
+# Loads and stores of several partitions are those of one memory.
+cluster_litmus() {
+	cluster_program 2 litmus --iterations "${CLUSTER_ITERATIONS:-256}" --seconds 600
+}
+
+# Whatever the owner does to memory that another partition has
+cluster_owner_events() {
+	cluster_program 1 owner_events --seconds 300
+}
+
+# Everything that was read or written, checked for linearizability of each word
+cluster_history() {
+	local status=0
+	cluster_program 2 history --operations "${CLUSTER_OPERATIONS:-2000}" --seconds 600 ||
+		status=$?
+	partition_meet history.written
+	((XPMEM_GUEST == 1 && status == 0)) || return $status
+	"$build/tests/cluster/programs/linearize" "$CLUSTER_DIR"/history.*
 }

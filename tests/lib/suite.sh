@@ -6,10 +6,14 @@
 #
 # Names: unit.* are ctest tests on this machine; vm.selftest tests the guest
 # harness, as far as it goes without a guest; guest.* are programs of tests/guest;
-# mpi.* are runs of the examples; guest.log is the verdict on the kernel log;
+# mpi.* are runs of the examples; cluster.* run on guests that are partitions; guest.log
+# and cluster.log are the verdicts on the kernels' logs;
 # bench.instructions is tests/bench/gate, in a guest of its own.
 
 SUITE_PASSED=0 SUITE_FAILED=0 SUITE_SKIPPED=0 SUITE_PATTERNS=()
+
+# In two guests that are two partitions
+SUITE_CLUSTER=(queue heat owner-events litmus history)
 
 # What failed tests printed, said again at the end where a reader of a long log looks
 SUITE_FAILURES=()
@@ -68,6 +72,46 @@ suite_run_vm() {
 	tests/vm/selftest --quick >build/log/vm-selftest.log 2>&1 || word=not-ok
 	[[ $word == ok ]] || mapfile -t lines < <(grep '^not ok' build/log/vm-selftest.log)
 	suite_result $word vm.selftest $((SECONDS - start)) "${lines[@]}"
+}
+
+suite_cluster_names() {
+	printf 'cluster.%s\n' "${SUITE_CLUSTER[@]}"
+}
+
+# suite_run_cluster RELEASE MODULES
+suite_run_cluster() {
+	local release=$1 modules=$2 status=0 word name seconds ended='' start=$SECONDS lines=()
+	local -a tests
+	mapfile -t tests < <(suite_cluster_names | suite_select | sed 's/^cluster\.//')
+	((${#tests[@]})) || return 0
+	rm -f build/log/cluster-status
+	while read -r word name seconds; do
+		case $word in
+		ok | not-ok | skip)
+			suite_result "$word" "$name" "$seconds" "${lines[@]}"
+			lines=()
+			;;
+		end) ended=1 ;;
+		*)
+			lines+=("       $word $name $seconds")
+			printf '%s\n' "${lines[-1]}"
+			;;
+		esac
+	done < <(
+		tests/vm/vm group --guests 2 --kernel "$release" --cpus 2 --mem 1024 --timeout 1800 \
+			--log build/log/cluster-console.log -- \
+			tests/cluster/in-guest "$modules" build/release "${tests[@]}" |
+			sed -e 's/^guest1: //' -e '/^guest[2-9]: end$/d'
+		echo "${PIPESTATUS[0]}" >build/log/cluster-status
+	)
+	read -r status <build/log/cluster-status
+	if [[ $ended && $status -le 1 ]]; then
+		suite_result ok cluster.log $((SECONDS - start))
+	else
+		lines=("       the guests ended with status $status; their consoles: build/log/cluster-console.*")
+		echo "${lines[-1]}"
+		suite_result not-ok cluster.log $((SECONDS - start)) "${lines[@]}"
+	fi
 }
 
 suite_bench_names() {
