@@ -185,7 +185,7 @@ static void op_cancel(void *ctx, int64_t segid, uint64_t first, uint32_t count)
 			continue;
 		if (job->type == XPMD_JOB_FETCH)
 			atomic_store(&job->cancelled, true);
-		for (uint32_t i = 0; i < job->count && job->type != XPMD_JOB_FETCH; i++)
+		for (uint32_t i = 0; i < job->count; i++)
 			if (job->first + i >= first && job->first + i < first + count)
 				xpmd_job_end_page(job, i);
 	}
@@ -335,6 +335,7 @@ static void came_back(struct xpmd_export *export, struct xpmd_job *job)
 			xpmd_worker_queue_again(export->worker, job);
 			return;
 		}
+		job->gave = job->done;
 		ask_and_wait(export, job);
 		return;
 	case XPMD_NEXT_TRAP:

@@ -53,9 +53,11 @@ struct xpmd_job {
 	bool helped;		/* the helper did what it was asked to: TRAP, or LOST */
 	bool again;		/* FETCH: not for the first time, @before stands */
 	bool undo;		/* FETCH: the helper could not give the pages up */
+	uint32_t gave;		/* FETCH: pages the helper was asked to give up: what is
+				 * missing of them is in @data */
 	unsigned int tries;
 	uint8_t before[XPMD_MAX_PAGES];	/* FETCH: enum xpmd_trap */
-	/* STORE, LOST: pages still to be done; the loop may clear bits at any time */
+	/* Pages still to be done, FETCH: not dropped; the loop may clear bits any time */
 	_Atomic(uint64_t) live[XPMD_MAX_PAGES / 64];
 	atomic_bool cancelled;	/* FETCH: recalled meanwhile, not to be given up */
 	void *data;		/* count pages, aligned */

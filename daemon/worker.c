@@ -224,11 +224,27 @@ static uint64_t trap_and_copy(struct xpmd_worker *worker, struct xpmd_uffd *uffd
 	return 0;
 }
 
+/*
+ * The helper did not do as it was asked, or died and was asked again: pages that it gave
+ * up all the same are in the job alone.  Before anything takes them for fresh ones.
+ */
+static void give_back(struct xpmd_uffd *uffd, struct xpmd_job *job)
+{
+	uint64_t done;
+
+	for (uint32_t i = 0; i < job->gave; i++)
+		if (xpmd_job_is_live(job, i))
+			xpmd_uffd_copy(uffd, job->address + bytes(i), (char *)job->data + bytes(i),
+				       XPMD_PAGE, true, &done);
+	job->gave = 0;
+}
+
 static void fetch(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpmd_job *job)
 {
 	uint64_t done;
 	int rc;
 
+	give_back(uffd, job);
 	job->done = 0;
 	if (job->undo) {
 		undo_fetch(worker, uffd, job, 0);

@@ -19,6 +19,7 @@ struct fakeowner {
 	pthread_t helper;
 	_Atomic(unsigned int) traps, give_ups, losts, forks_answered;
 	atomic_bool deaf;	/* reads questions and does nothing */
+	atomic_bool dumb;	/* does as it is told and does not say so */
 };
 
 /* False: this kernel or user has no userfaultfd. */

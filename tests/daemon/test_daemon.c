@@ -423,6 +423,28 @@ START_TEST(owner_connects_again)
 }
 END_TEST
 
+/* It had given the page up already: what was in it is not lost. */
+START_TEST(owner_connects_after_giving_up)
+{
+	pthread_t thread;
+
+	begin();
+	fakeowner_word(&owner, 1)[1] = 9;
+	owner.dumb = true;
+	pthread_create(&thread, NULL, store_six, NULL);
+	for (int i = 0; i < 500 && !owner.give_ups; i++)
+		usleep(10000);
+	ck_assert_uint_eq(owner.give_ups, 1);
+	fakeowner_disconnect(&owner);
+	owner.dumb = false;
+	ck_assert_int_eq(fakeowner_connect(&owner, p[0].owner_socket), 0);
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(fakeowner_word(&owner, 1)[0], 6);
+	ck_assert_uint_eq(fakeowner_word(&owner, 1)[1], 9);
+	end();
+}
+END_TEST
+
 /* Pages that are asked for while there is no helper wait for it. */
 START_TEST(owner_connects_later)
 {
@@ -485,6 +507,7 @@ int main(void)
 	add_case(suite, "limits_read_again", limits_read_again);
 	add_case(suite, "metrics", metrics);
 	add_case(suite, "owner_connects_again", owner_connects_again);
+	add_case(suite, "owner_connects_after_giving_up", owner_connects_after_giving_up);
 	add_case(suite, "owner_connects_later", owner_connects_later);
 	add_case(suite, "control_and_counters", control_and_counters);
 	return run_suite(suite);
