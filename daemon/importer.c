@@ -164,11 +164,8 @@ static void op_lease(void *ctx, uint32_t home, uint64_t until)
 	xpmd_kchannel_lease(importer->d->channel, home, until);
 }
 
-static void op_forget(void *ctx, int64_t segid)
+static void remove_import(struct xpmd_importer *importer, int64_t segid)
 {
-	struct xpmd_importer *importer = ctx;
-
-	xpmd_kchannel_forget(importer->d->channel, segid);
 	for (struct import **at = &importer->imports; *at; at = &(*at)->next) {
 		struct import *import = *at;
 
@@ -178,6 +175,14 @@ static void op_forget(void *ctx, int64_t segid)
 		free(import);
 		return;
 	}
+}
+
+static void op_forget(void *ctx, int64_t segid)
+{
+	struct xpmd_importer *importer = ctx;
+
+	xpmd_kchannel_forget(importer->d->channel, segid, false);
+	remove_import(importer, segid);
 }
 
 static void op_trace(void *ctx, int64_t segid, uint64_t page, const char *event, uint32_t home)
@@ -348,15 +353,29 @@ static int add_import(struct xpmd_importer *importer, const struct errand *erran
 	return 0;
 }
 
-/* No process here has a permit, and none is being asked for. */
-static void close_import(struct xpmd_importer *importer, int64_t segid)
+/*
+ * No process here has a permit.  One may have got the segment while the module's record
+ * was on its way, or be about to: then it stays, without its pages.
+ */
+static void close_import(struct xpmd_importer *importer, struct import *import)
 {
+	struct xpmd *d = importer->d;
+	uint32_t home = import->home;
+	int64_t segid = import->segid;
+
 	for (const struct errand *e = importer->errands; e; e = e->next)
 		if (e->segid == segid && !e->attach && e->question)
 			return;	/* its answer comes after a close would */
-	xpmd_transport_close_segment(importer->d->transport, home_of(segid), segid);
-	xpmd_replica_remove_segment(importer->d->replica, xpmd_now(), segid);
-	op_forget(importer, segid);
+	xpmd_replica_remove_segment(d->replica, xpmd_now(), segid);
+	if (xpmd_kchannel_forget(d->channel, segid, true) == -EBUSY) {
+		if (xpmd_replica_add_segment(d->replica, home, segid,
+					     import->pages ? import->pages : PAGES_UNKNOWN) < 0)
+			xpmd_log_of(LOG_WARNING, home, segid, "segment %llx: released and got at once",
+				    (unsigned long long)segid);
+		return;
+	}
+	xpmd_transport_close_segment(d->transport, home, segid);
+	remove_import(importer, segid);
 }
 
 void xpmd_importer_opened(struct xpmd_importer *importer, uint32_t home,
@@ -394,7 +413,7 @@ void xpmd_importer_opened(struct xpmd_importer *importer, uint32_t home,
 	end_errand(importer, errand);
 	if (question && xpmd_kchannel_complete(importer->d->channel, question, 0,
 				       opened->pages * XPMD_PAGE) == -ENOENT && first)
-		close_import(importer, opened->segid);	/* who asked has gone */
+		close_import(importer, import);	/* who asked has gone */
 }
 
 void xpmd_importer_attached(struct xpmd_importer *importer, uint32_t home,
@@ -461,10 +480,12 @@ void xpmd_importer_down(struct xpmd_importer *importer, uint32_t home)
 
 static void release(struct xpmd_importer *importer, int64_t segid)
 {
-	if (find_import(importer, segid))
-		close_import(importer, segid);
+	struct import *import = find_import(importer, segid);
+
+	if (import)
+		close_import(importer, import);
 	else
-		xpmd_kchannel_forget(importer->d->channel, segid);
+		xpmd_kchannel_forget(importer->d->channel, segid, true);
 }
 
 void xpmd_importer_record(struct xpmd_importer *importer, const struct xpmem_ctl_record *record)
@@ -510,7 +531,7 @@ static void found(void *ctx, const struct xpmem_ctl_range *range)
 	struct import *import = find_import(importer, range->segid);
 
 	if (!xpmd_peers_find(importer->d, as_if.home)) {
-		xpmd_kchannel_forget(importer->d->channel, range->segid);
+		xpmd_kchannel_forget(importer->d->channel, range->segid, false);
 		return;
 	}
 	if (!import && add_import(importer, &as_if, PAGES_UNKNOWN, &import) < 0)

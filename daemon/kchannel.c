@@ -273,9 +273,11 @@ int xpmd_kchannel_lease(struct xpmd_kchannel *channel, uint32_t home, uint64_t u
 	return xpmd_device_ioctl(channel->fd, XPMEM_CTL_IOC_LEASE, &lease);
 }
 
-int xpmd_kchannel_forget(struct xpmd_kchannel *channel, int64_t segid)
+int xpmd_kchannel_forget(struct xpmd_kchannel *channel, int64_t segid, bool unused)
 {
-	struct xpmem_ctl_forget forget = { .size = sizeof(forget), .segid = segid };
+	struct xpmem_ctl_forget forget = {
+		.size = sizeof(forget), .flags = unused ? XPMEM_FORGET_UNUSED : 0, .segid = segid,
+	};
 	int rc = xpmd_device_ioctl(channel->fd, XPMEM_CTL_IOC_FORGET, &forget);
 
 	return rc == -ENOENT ? 0 : rc;

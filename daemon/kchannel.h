@@ -57,7 +57,8 @@ int xpmd_kchannel_take(struct xpmd_kchannel *channel, int64_t segid, uint64_t fi
 		      enum xpmd_state state, uint64_t exclusive_ret[XPMD_MAX_PAGES / 64],
 		      uint64_t present_ret[XPMD_MAX_PAGES / 64], void *data);
 int xpmd_kchannel_lease(struct xpmd_kchannel *channel, uint32_t home, uint64_t until);
-int xpmd_kchannel_forget(struct xpmd_kchannel *channel, int64_t segid);
+/* @unused: -EBUSY if somebody here has got it (again) */
+int xpmd_kchannel_forget(struct xpmd_kchannel *channel, int64_t segid, bool unused);
 
 /* What an earlier daemon left: marks of this home (@marked), or replicas */
 int xpmd_kchannel_list(struct xpmd_kchannel *channel, bool marked,

@@ -198,6 +198,8 @@ static int forget(struct module *m, struct xpmem_ctl_forget *arg)
 
 	if (!r)
 		return -ENOENT;
+	if ((arg->flags & XPMEM_FORGET_UNUSED) && r->permits)
+		return -EBUSY;
 	free(r->data);
 	memset(r, 0, sizeof(*r));
 	return 0;
@@ -464,6 +466,7 @@ int64_t module_get(struct module *m, int64_t segid, bool write)
 		}
 	pthread_mutex_unlock(&m->lock);
 	answer = wait_for(m, tell(m, &record, true), "GET");
+	r->permits |= !answer.error;
 	return answer.error ? -(int64_t)answer.error : (int64_t)answer.value;
 }
 
@@ -536,9 +539,12 @@ void module_drop(struct module *m, int64_t segid, uint64_t first, uint64_t count
 	tell(m, &record, false);
 }
 
-void module_release(struct module *m, int64_t segid)
+void module_release(struct module *m, int64_t segid, bool again)
 {
 	struct xpmem_ctl_record record = { .type = XPMEM_CTL_RELEASE, .segid = segid };
 
+	pthread_mutex_lock(&m->lock);
+	find_remote(m, segid)->permits = again;
+	pthread_mutex_unlock(&m->lock);
 	tell(m, &record, false);
 }

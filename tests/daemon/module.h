@@ -27,6 +27,7 @@ struct home_segment {		/* of a process of this partition */
 
 struct remote_segment {		/* of another's */
 	int64_t segid;
+	bool permits;			/* somebody has one */
 	uint8_t state[MODULE_PAGES];
 	char *data;
 };
@@ -74,7 +75,8 @@ int module_load(struct module *m, int64_t segid, uint64_t page, uint64_t *value_
 int module_store(struct module *m, int64_t segid, uint64_t page, uint64_t value);
 unsigned int module_state(struct module *m, int64_t segid, uint64_t page);
 void module_drop(struct module *m, int64_t segid, uint64_t first, uint64_t count);
-void module_release(struct module *m, int64_t segid);
+/* @again: a process has got it again by the time the daemon hears */
+void module_release(struct module *m, int64_t segid, bool again);
 
 /* The process itself has the page, without asking anybody. */
 bool is_present(const char *address);

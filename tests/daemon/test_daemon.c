@@ -237,6 +237,39 @@ START_TEST(gone)
 }
 END_TEST
 
+/* What the last permit of a partition leaves goes home, and its right to have more. */
+START_TEST(released)
+{
+	char reply[1024] = "";
+
+	begin();
+	remote_store(1, 5);
+	module_release(&p[1].module, SEGID, false);
+	for (int i = 0; i < 200 && !strstr(reply, "\"permits\":0"); i++) {
+		usleep(20000);
+		partition_ask(&p[0], "{\"command\": \"segments\"}\n", reply, sizeof(reply));
+	}
+	ck_assert_ptr_nonnull(strstr(reply, "\"permits\":0"));
+	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 5);
+	ck_assert_int_gt(module_get(&p[1].module, SEGID, true), 0);
+	remote_store(1, 6);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 6);
+	end();
+}
+END_TEST
+
+START_TEST(released_and_got_again)
+{
+	begin();
+	remote_store(1, 5);
+	module_release(&p[1].module, SEGID, true);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 5);
+	remote_store(1, 6);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 6);
+	end();
+}
+END_TEST
+
 START_TEST(read_only_partition)
 {
 	begin_with("\taccess = \"read-only\"\n");
@@ -496,6 +529,8 @@ int main(void)
 	add_case(suite, "munmap_drops_what_is_away", munmap_drops_what_is_away);
 	add_case(suite, "fork_brings_all_home", fork_brings_all_home);
 	add_case(suite, "gone", gone);
+	add_case(suite, "released", released);
+	add_case(suite, "released_and_got_again", released_and_got_again);
 	add_case(suite, "read_only_partition", read_only_partition);
 	add_case(suite, "pages_max", pages_max);
 	add_case(suite, "refused_owners", refused_owners);
