@@ -98,6 +98,9 @@ uint64_t xpmd_home_evict_at(const struct xpmd_home *home, const struct home_txn 
 		at += all;
 	else if (peer->connected)
 		at += all < WAIT_CONNECTED ? all : WAIT_CONNECTED;
+	/* A lease that this daemon's predecessor gave it may last as long as the grace. */
+	if (at < home->config.grace_until)
+		at = home->config.grace_until;
 	return at > peer->deadline ? at : peer->deadline;
 }
 
