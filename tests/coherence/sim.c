@@ -264,6 +264,8 @@ static void report_waiting(struct sim *sim)
 	for (uint32_t s = 0; s < sim->config.segments; s++) {
 		const struct sim_segment *segment = &sim->segment[s];
 
+		if (segment->removed)
+			continue;
 		for (uint32_t t = 0; t < SIM_THREADS; t++)
 			if (segment->thread[t].waiting && !sim->node[segment->home].dead)
 				sim_fail(sim, "the owner of %u waits for page %llu for ever", s,
@@ -291,6 +293,7 @@ static void configure(struct sim *sim)
 	config->pages = 1 + (uint32_t)sim_random(sim, SIM_PAGES);
 	config->changes = sim_chance(sim, 850);
 	config->freezes = sim_chance(sim, 400);
+	config->removals = sim_chance(sim, 200);
 	config->delay = 100 * US + sim_random(sim, sim_chance(sim, 500) ? MS : 10 * MS);
 	config->reorder = sim_chance(sim, 500);
 	config->hold = sim_chance(sim, 500) ? sim_random(sim, 2 * MS) : 0;

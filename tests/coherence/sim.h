@@ -103,6 +103,7 @@ struct sim_segment {
 	uint64_t change_first, change_count;
 	uint64_t recall;
 	uint64_t recall_begin;		/* when the daemon was told; 0: not */
+	bool removing, removed;		/* the change is its end; it has ended */
 	bool freezing;
 	uint64_t freeze;
 };
@@ -132,6 +133,7 @@ struct sim_node {
 	uint64_t fence[SIM_NODES];	/* number of the timer that counts */
 	uint64_t lease[SIM_NODES];
 	struct sim_thread thread[SIM_SEGMENTS][SIM_THREADS];
+	bool forgot[SIM_SEGMENTS];	/* the segment is gone, and it knows */
 };
 
 struct sim_link {
@@ -147,7 +149,7 @@ struct sim_config {
 	uint32_t drop, twice;		/* of 1000 messages */
 	uint64_t delay;			/* at most, of most messages */
 	bool reorder;
-	bool cuts, restarts, deaths, changes, losses, freezes;
+	bool cuts, restarts, deaths, changes, losses, freezes, removals;
 	uint64_t hold;
 	uint64_t duration;		/* until all is mended */
 };

@@ -46,6 +46,10 @@ static void access(struct sim *sim, struct sim_event *event)
 
 	if (node->dead || (event->b && thread->fault != event->b))
 		return;
+	if (sim->segment[event->segment].removed) {
+		thread->waiting = false;
+		return;
+	}
 	if (!thread->waiting) {
 		if (sim->mended)
 			return;
@@ -90,6 +94,10 @@ static void answered(struct sim *sim, uint32_t node, uint64_t id, uint32_t error
 				continue;
 			if (error) {
 				sim->sigbus++;
+				if (error == ENOENT && sim->segment[s].removing) {
+					thread->waiting = false;
+					return;
+				}
 				if (error != EFAULT)
 					sim_fail(sim, "fault of %u failed with %u", node, error);
 				thread->waiting = false;
@@ -144,7 +152,7 @@ bool sim_attach_waits(const struct sim *sim, uint32_t node)
 {
 	for (uint32_t s = 0; s < sim->config.segments; s++)
 		for (uint32_t t = 0; t < SIM_THREADS; t++)
-			if (sim->node[node].thread[s][t].waiting &&
+			if (sim->node[node].thread[s][t].waiting && !sim->segment[s].removed &&
 			    !sim->node[sim->segment[s].home].dead)
 				return true;
 	return false;
@@ -278,8 +286,14 @@ static void forget(void *ctx, int64_t segid)
 {
 	struct sim_context *context = ctx;
 
-	sim_fail(context->sim, "node %u was told that segment %lld is gone", context->node,
-		 (long long)segid);
+	struct sim *sim = context->sim;
+	uint32_t s = sim_find(sim, segid);
+
+	if (!sim->segment[s].removing)
+		sim_fail(sim, "node %u was told that segment %u is gone", context->node, s);
+	sim->node[context->node].forgot[s] = true;
+	for (uint32_t i = 0; i < SIM_PAGES; i++)
+		sim->node[context->node].page[s][i].state = XPMD_NONE;
 }
 
 static void trace(void *ctx, int64_t segid, uint64_t page, const char *event, uint32_t home)

@@ -74,6 +74,8 @@ void sim_node_start(struct sim *sim, uint32_t n)
 	for (uint32_t s = 0; s < sim->config.segments; s++) {
 		struct sim_segment *segment = &sim->segment[s];
 
+		if (segment->home == n ? segment->removed : node->forgot[s])
+			continue;
 		if (segment->home != n) {
 			xpmd_replica_add_segment(node->replica, segment->home + 1, segment->segid,
 						 segment->pages);

@@ -80,7 +80,7 @@ static void access(struct sim *sim, struct sim_event *event)
 	struct sim_thread *thread = &segment->thread[event->a];
 	struct sim_page *page;
 
-	if (sim->node[segment->home].dead)
+	if (sim->node[segment->home].dead || segment->removed)
 		return;
 	if (!thread->waiting) {
 		if (sim->mended)
@@ -368,6 +368,13 @@ static void apply(struct sim *sim, uint32_t s)
 		}
 	}
 	segment->changing = segment->recalling = false;
+	if (segment->removing) {
+		sim_say(sim, "segment %u has ended", s);
+		segment->removed = true;
+		for (uint32_t t = 0; t < SIM_THREADS; t++)
+			segment->thread[t].waiting = false;
+		return;
+	}
 	wake(sim, s, segment->change_first, segment->change_count);
 	sim_at(sim, sim_random(sim, 400 * MS), change, 0, s);
 }
@@ -420,7 +427,11 @@ static void tell_recall(struct sim *sim, struct sim_event *event)
 		return;
 	}
 	segment->recall_begin = sim_clock(sim, segment->home);
-	xpmd_home_recall(home, segment->recall_begin, segment->recall, segment->segid,
+	if (segment->removing)
+		xpmd_home_remove_segment(home, segment->recall_begin, segment->segid,
+					 segment->recall);
+	else
+		xpmd_home_recall(home, segment->recall_begin, segment->recall, segment->segid,
 			 segment->change_first, segment->change_count,
 			 segment->change != SIM_CLEAR);
 	sim_node_touch(sim, segment->home);
@@ -463,7 +474,7 @@ static void change(struct sim *sim, struct sim_event *event)
 	struct sim_segment *segment = &sim->segment[event->segment];
 	bool marked = false;
 
-	if (sim->mended || segment->changing || sim->node[segment->home].dead)
+	if (sim->mended || segment->changing || segment->removed || sim->node[segment->home].dead)
 		return;
 	segment->changing = true;
 	if (sim->config.freezes && sim_chance(sim, 150) && home_of(sim, event->segment)) {
@@ -478,6 +489,12 @@ static void change(struct sim *sim, struct sim_event *event)
 	segment->change = (enum sim_change)sim_random(sim, 3);
 	segment->change_first = sim_random(sim, segment->pages);
 	segment->change_count = 1 + sim_random(sim, segment->pages - segment->change_first);
+	if (sim->config.removals && sim_chance(sim, 100)) {
+		segment->removing = marked = true;
+		segment->change = SIM_CLEAR;
+		segment->change_first = 0;
+		segment->change_count = segment->pages;
+	}
 	for (uint64_t i = 0; i < segment->change_count; i++)
 		marked |= segment->page[segment->change_first + i].mark != XPMD_NONE;
 	sim_say(sim, "change of %u: %u of page %llu+%llu%s", event->segment, segment->change,
@@ -547,7 +564,7 @@ bool sim_owner_waits(const struct sim *sim, uint32_t s)
 {
 	const struct sim_segment *segment = &sim->segment[s];
 
-	if (sim->node[segment->home].dead)
+	if (sim->node[segment->home].dead || segment->removed)
 		return false;
 	for (uint32_t t = 0; t < SIM_THREADS; t++)
 		if (segment->thread[t].waiting)
