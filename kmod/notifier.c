@@ -49,6 +49,7 @@
 #include <linux/workqueue.h>
 
 #include "channel.h"
+#include "compat/compat.h"
 #include "process.h"
 #include "rmap_notifier.h"
 #include "segment.h"
@@ -248,11 +249,16 @@ static bool invalidate_nonblock(struct xpm_rmap_range *range, unsigned long seq)
  * own (compaction, khugepaged, KSM), moves content and changes none; but such a thread
  * may also be the one that ends an address space.  The daemon arms traps and fills in
  * what it took from there; the segment's helper gives up what others have.
+ *
+ * Protection is changed for good (mprotect) with mmap_lock held for writing.  With it
+ * held for reading a trap is set, by userfaultfd or to see which node uses a page.
  */
 static bool content_stays(struct xpm_segment *segment, enum mmu_notifier_event event)
 {
 	if (event == MMU_NOTIFY_RELEASE)
 		return false;
+	if (event == MMU_NOTIFY_PROTECTION_VMA && !xpm_mmap_is_write_locked(segment->mm))
+		return true;
 	return current->flags & (PF_MEMALLOC | PF_KTHREAD) || xpm_share_is_helper(segment) ||
 	       xpm_channel_is_daemon();
 }

@@ -82,6 +82,19 @@ static inline pmd_t xpm_pmd_make(unsigned long pfn, struct vm_area_struct *vma, 
 	return writable ? pmd_mkdirty(pmd) : pmd;
 }
 
+/*
+ * Whether somebody holds mmap_lock for writing, asked by who holds it in one way or the
+ * other.  6.10: the bit has a name, and there is a function with PREEMPT_RT.
+ */
+static inline bool xpm_mmap_is_write_locked(struct mm_struct *mm)
+{
+#ifdef CONFIG_PREEMPT_RT
+	return atomic_read(&mm->mmap_lock.rwbase.readers) == WRITER_BIAS;
+#else
+	return atomic_long_read(&mm->mmap_lock.count) & 1;
+#endif
+}
+
 /* A free place for @length bytes, congruent to page @page modulo 2 MiB if they span that */
 static inline unsigned long xpm_place_congruent(struct file *file, unsigned long addr,
 						unsigned long length, unsigned long page,

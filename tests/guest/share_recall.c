@@ -7,6 +7,7 @@
 #include "ctl_test.h"
 
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -176,6 +178,30 @@ static void each_is_told(void)
 
 /* ---- What is not told */
 
+/* Has stores there wait for the holder of a userfaultfd; and lets them go on */
+static void trap(void *addr, size_t size)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register area = {
+		.range = { (uintptr_t)addr, size }, .mode = UFFDIO_REGISTER_MODE_WP,
+	};
+	struct uffdio_writeprotect protect = {
+		.range = { (uintptr_t)addr, size }, .mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0) {
+		printf("no userfaultfd\n");
+		return;
+	}
+	check(ioctl(fd, UFFDIO_API, &api) == 0);
+	check(ioctl(fd, UFFDIO_REGISTER, &area) == 0);
+	check(ioctl(fd, UFFDIO_WRITEPROTECT, &protect) == 0);
+	protect.mode = 0;
+	check(ioctl(fd, UFFDIO_WRITEPROTECT, &protect) == 0);
+	close(fd);
+}
+
 static void quiet_owner(int unused)
 {
 	uint64_t value;
@@ -187,6 +213,8 @@ static void quiet_owner(int unused)
 	/* the helper gives up */
 	helper_give_up(memory, PAGE);
 	check(try_read(memory, &value) == 0 && value == 0);
+	/* a trap is set, which changes nothing */
+	trap(memory + PAGE, PAGE);
 	/* not marked */
 	check(munmap(memory + MARKED * PAGE, PAGE) == 0);
 	reach(3);
