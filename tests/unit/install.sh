@@ -112,9 +112,8 @@ if [ "$how" = libdir ]; then
 	lib=$(echo "$2" | sed "s|^@|$tmp/absolute|")
 	build=$tmp/build
 	{
-		"$CMAKE" -S "$SOURCE_DIR" -B "$build" -DBUILD_TESTING=OFF \
+		"$CMAKE" -S "$SOURCE_DIR" -B "$build" -DBUILD_TESTING=OFF -DXPMEM_DAEMON=OFF \
 			-DXPMEM_MPI_EXAMPLES=OFF -DXPMEM_MAN=OFF -DXPMEM_CLI=OFF \
-			-DXPMEM_MPI_EXAMPLES=OFF -DXPMEM_MAN=OFF \
 			-DXPMEM_FORTRAN=OFF \
 			-DCMAKE_C_COMPILER="$CC" \
 			-DCMAKE_C_FLAGS="$TEST_CFLAGS" \
