@@ -193,7 +193,9 @@ static uint64_t trap_and_copy(struct xpmd_worker *worker, struct xpmd_uffd *uffd
 	job->error = 0;
 	for (unsigned int tries = 0; tries < FETCH_TRIES; tries++) {
 		rc = xpmd_kchannel_copy(worker->channel, job->segid, job->first, job->count,
-				       XPMEM_COPY_POPULATE, job->data, &populated);
+				       XPMEM_COPY_POPULATE |
+				       (job->state == XPMD_EXCLUSIVE ? XPMEM_COPY_WRITABLE : 0),
+				       job->data, &populated);
 		if (!populated && rc == -EAGAIN)
 			continue;
 		if (!populated) {

@@ -81,6 +81,21 @@ static int look(struct xpm_segment *segment, unsigned long index, unsigned long 
 	return err == -EAGAIN || err == -EINPROGRESS ? 0 : err;
 }
 
+/* Another partition stores only where the owner could: mprotect() binds it, too. */
+static int check_writable(struct xpm_segment *segment, unsigned long index)
+{
+	struct vm_area_struct *vma;
+	int err = xpm_owner_lock(segment, NULL);
+
+	if (err)
+		return err;
+	vma = vma_lookup(segment->mm, xpm_segment_address(segment, index));
+	if (!vma || !(vma->vm_flags & VM_WRITE))
+		err = -EACCES;
+	xpm_owner_unlock(segment, NULL);
+	return err;
+}
+
 /* Whether the owner's own page table has it, is not told from an invalidation: asked twice */
 static int copy_page_out(struct xpm_segment *segment, unsigned long index, unsigned long last,
 			 void __user *to, bool populate)
@@ -115,7 +130,7 @@ long xpm_copy(struct xpmem_ctl_copy *req)
 	long err = 0;
 
 	req->out_count = 0;
-	if (req->flags & ~XPMEM_COPY_POPULATE)
+	if (req->flags & ~(XPMEM_COPY_POPULATE | XPMEM_COPY_WRITABLE))
 		return -EOPNOTSUPP;
 	if (!req->count || !PAGE_ALIGNED(req->buffer) ||
 	    check_add_overflow(req->first, req->count - 1, &last))
@@ -126,6 +141,10 @@ long xpm_copy(struct xpmem_ctl_copy *req)
 	if (last > xpm_segment_last(segment))
 		err = -EINVAL;
 	while (!err && req->out_count < req->count) {
+		if (req->flags & XPMEM_COPY_WRITABLE)
+			err = check_writable(segment, req->first + req->out_count);
+		if (err)
+			break;
 		err = copy_page_out(segment, req->first + req->out_count, last,
 				    u64_to_user_ptr(req->buffer + req->out_count * PAGE_SIZE),
 				    req->flags & XPMEM_COPY_POPULATE);

@@ -276,6 +276,7 @@ struct xpmem_ctl_mark {
 
 /* flags of COPY */
 #define XPMEM_COPY_POPULATE	(1U << 0) /* have the owner fault it in, for reading */
+#define XPMEM_COPY_WRITABLE	(1U << 1) /* only if the owner itself may store there */
 
 /**
  * struct xpmem_ctl_copy - read pages of a shared segment
@@ -290,6 +291,8 @@ struct xpmem_ctl_mark {
  * Each page is copied whole while no invalidation of it is under way.  EAGAIN: the
  * owner does not have the page at first + out_count, and POPULATE was not asked
  * for; EFAULT: it can't have it; EOPNOTSUPP: it is of a kind that can't be shown.
+ * EACCES: the owner may not store to it, and WRITABLE was asked for; what it may after
+ * a MARK it may until a RECALL.
  * Waits for the owner's mmap_lock; a signal ends it (EINTR).
  */
 struct xpmem_ctl_copy {

@@ -25,7 +25,7 @@ cluster_mpirun() {
 
 # The stencil with a rank on each partition: the same bits as by MPI's messages
 cluster_heat() {
-	cluster_mpirun -n "$XPMEM_GUESTS" "$build/mpi-examples/heat/heat" --steps 100 \
+	cluster_mpirun -n "$XPMEM_GUESTS" "$build/mpi-examples/heat/heat" --steps 50 \
 		mpi-examples/heat/plate.heat
 }
 
@@ -38,14 +38,14 @@ cluster_queue() {
 cluster_program() {
 	local each=$1 program=$2
 	shift 2
-	XPMEM_EXCHANGE=$CLUSTER_DIR "$build/tests/cluster/programs/$program" \
+	XPMEM_EXCHANGE=$CLUSTER_DIR XPMEM_CLOCK=192.0.2.1:7500 "$build/tests/cluster/programs/$program" \
 		--ranks $((each * XPMEM_GUESTS)) \
 		--here $(((XPMEM_GUEST - 1) * each))-$((XPMEM_GUEST * each - 1)) "$@"
 }
 
 # Loads and stores of several partitions are those of one memory.
 cluster_litmus() {
-	cluster_program 2 litmus --iterations "${CLUSTER_ITERATIONS:-256}" --seconds 600
+	cluster_program 2 litmus --iterations "${CLUSTER_ITERATIONS:-128}" --seconds 600
 }
 
 # Whatever the owner does to memory that another partition has
@@ -56,7 +56,7 @@ cluster_owner_events() {
 # Everything that was read or written, checked for linearizability of each word
 cluster_history() {
 	local status=0
-	cluster_program 2 history --operations "${CLUSTER_OPERATIONS:-2000}" --seconds 600 ||
+	cluster_program 2 history --operations "${CLUSTER_OPERATIONS:-1000}" --seconds 600 ||
 		status=$?
 	partition_meet history.written
 	((XPMEM_GUEST == 1 && status == 0)) || return $status
