@@ -41,7 +41,11 @@ union request {
 
 static long hello(union request *req)
 {
-	return xpm_channel_hello(&req->hello);
+	long err = xpm_channel_hello(&req->hello);
+
+	if (!err)
+		xpm_remote_tell_unused();
+	return err;
 }
 
 static long complete_request(union request *req)

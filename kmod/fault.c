@@ -57,6 +57,25 @@
 #include "trace.h"
 #include "window.h"
 
+/* Insert, and refresh, for a remote segment: neither waits for anybody. */
+static int insert_replicas(struct vm_area_struct *vma, struct xpm_window *w)
+{
+	struct xpm_attachment *attachment = xpm_attachment_of(vma);
+	struct xpm_remote *remote = xpm_remote_of(attachment->permit->segment);
+	int err;
+
+	/* What is VALID is taken away when the lease is over, but it takes a moment. */
+	if (!xpm_lease_is_good(remote->home))
+		return READ_ONCE(remote->segment.dead) ? -ENOENT : -EAGAIN;
+	err = xpm_insert(vma, w);
+	if (err == -EAGAIN)
+		err = xpm_replica_refresh(remote, w) ?: xpm_insert(vma, w);
+	/* Who goes on in sequence comes to the first page that is not here. */
+	if (!err)
+		xpm_reach_extend(&attachment->reach, w);
+	return err;
+}
+
 /* ----------------------------------------------------- slow path */
 
 /* An invalidation came or is under way: worth another try */
@@ -83,7 +102,10 @@ static void try_insert(struct xpm_segment *segment, struct xpm_window *w, struct
 	    linear_page_index(vma, w->address) == w->target) {
 		struct xpm_window now = xpm_window_within(vma, w);
 
-		xpm_insert(vma, &now);
+		if (segment->remote)
+			insert_replicas(vma, &now);
+		else
+			xpm_insert(vma, &now);
 	}
 	if (!same)
 		mmap_read_unlock(mm);
@@ -97,8 +119,12 @@ static int bring_in(struct xpm_segment *segment, struct xpm_window *w, struct mm
 {
 	int err;
 
-	if (segment->remote)
-		return xpm_ask(xpm_remote_of(segment), w, xpm_channel_fault_ns());
+	if (segment->remote) {
+		err = xpm_ask(xpm_remote_of(segment), w, xpm_channel_fault_ns());
+		if (!err)
+			try_insert(segment, w, mm);
+		return err;
+	}
 	if (xpm_notifier_wait_recalls(segment))
 		return -EINTR;
 	err = xpm_owner_lock(segment, NULL);
@@ -120,23 +146,6 @@ static vm_fault_t fault_error(struct xpm_segment *segment, const struct xpm_wind
 {
 	trace_xpmem_fault(segment->id.value, w, 0, err);
 	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
-}
-
-/* The same two steps for a remote segment; neither waits for anybody */
-static int insert_replicas(struct vm_area_struct *vma, struct xpm_window *w)
-{
-	struct xpm_remote *remote =
-		xpm_remote_of(xpm_attachment_of(vma)->permit->segment);
-	int err;
-
-	/* What is VALID is taken away when the lease is over, but it takes a moment. */
-	if (!xpm_lease_is_good(remote->home))
-		return READ_ONCE(remote->segment.dead) ? -ENOENT : -EAGAIN;
-	err = xpm_insert(vma, w);
-	if (err != -EAGAIN)
-		return err;
-	err = xpm_replica_refresh(remote, w);
-	return err ?: xpm_insert(vma, w);
 }
 
 /* Insert, and refresh where that needs no waiting for the owner's lock */

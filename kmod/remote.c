@@ -129,6 +129,21 @@ static void use(struct xpm_remote *remote)
 	xpm_channel_unlock();
 }
 
+void xpm_remote_tell_unused(void)
+{
+	struct xpm_remote *remote;
+	s64 next = 0;
+
+	while ((remote = xpm_remote_next(next))) {
+		next = remote->segment.id.value + 1;
+		xpm_channel_lock();
+		if (!remote->users)
+			notify(remote, &remote->release);
+		xpm_channel_unlock();
+		xpm_remote_put(remote);
+	}
+}
+
 /* ------------------------------------------------------- objects */
 
 static void notice_init(struct xpm_notice *notice, struct xpm_remote *remote,

@@ -97,6 +97,9 @@ struct xpm_remote *xpm_remote_find(s64 segid);
 /* That with the lowest id of at least @segid, the same */
 struct xpm_remote *xpm_remote_next(s64 segid);
 
+/* Tells a new daemon what the one before it was told and may not have come to do. */
+void xpm_remote_tell_unused(void);
+
 /* Requests of the daemon; see xpmem_ctl.h */
 /* The answer to a GET: 0, -ENOENT, -EINVAL */
 int xpm_remote_granted(u64 id, u64 size);
