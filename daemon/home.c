@@ -60,7 +60,8 @@ static void free_segment(struct xpmd_home *home, struct home_segment *segment)
 {
 	struct xpmd_entry *entry;
 
-	for (uint64_t page = 0; (entry = xpmd_table_next(&segment->table, &page, UINT64_MAX)); page++)
+	for (uint64_t page = 0; (entry = xpmd_table_next(&segment->table, &page, UINT64_MAX));
+	     page++)
 		xpmd_home_drop_set(home, entry);
 	xpmd_table_destroy(&segment->table);
 	free_queue(&segment->blocked);

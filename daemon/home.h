@@ -60,10 +60,11 @@ struct xpmd_home_ops {
 	/* The only copy is gone.  Ends by xpmd_home_stored() */
 	void (*lost)(void *ctx, uint64_t op, int64_t segid, uint64_t first, uint32_t count);
 	/*
-	 * The kernel drops pages of a fetch or store that is under way.  A store must
-	 * not put them any more.  A fetch EXCLUSIVE must not take them from the owner
-	 * any more (it may end short, with ECANCELED); if it has, or can't know, it ends
-	 * as if nothing had happened.  NULL: operations are never late.
+	 * The kernel drops pages of an operation that is under way.  A store must not
+	 * put them any more, nor lost() take them: what comes there is new.  A fetch
+	 * EXCLUSIVE must not take them from the owner any more (it may end short, with
+	 * ECANCELED); if it has, or can't know, it ends as if nothing had happened.
+	 * NULL: operations are never late.
 	 */
 	void (*cancel)(void *ctx, int64_t segid, uint64_t first, uint32_t count);
 	/* The answer to xpmd_home_recall() */

@@ -279,8 +279,10 @@ void xpmd_home_reclaim(struct xpmd_home *home, uint32_t slot, const struct xpmd_
 			.first = msg->first + i,
 			.count = 1,
 		};
-		int yes = segment ? reclaim(home, segment, slot, entry, msg->first + i, msg) : false;
+		int yes = 0;
 
+		if (segment)
+			yes = reclaim(home, segment, slot, entry, msg->first + i, msg);
 		if (yes < 0)
 			continue;
 		answer.error = yes ? 0 : ESTALE;

@@ -220,7 +220,7 @@ struct home_recall *xpmd_home_recall_new(struct xpmd_home *home)
 		xpmd_home_recall_pool(home);
 	recall = home->free_recalls;
 	if (!recall)
-		abort();	/* without a daemon the kernel waits for the leases, and no longer */
+		abort();	/* without a daemon the kernel waits for the leases, not longer */
 	home->free_recalls = recall->next;
 	home->recalls_free--;
 	*recall = (struct home_recall){ .since = home->now };

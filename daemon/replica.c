@@ -397,6 +397,17 @@ static void gone(struct xpmd_replica *replica, struct replica_segment *segment)
 	xpmd_replica_end_segment(replica, segment);
 }
 
+/* What is to be reclaimed is due: in a grace there is not much time. */
+static void reclaim_now(struct xpmd_replica *replica, struct replica_home *home)
+{
+	for (struct replica_segment *s = xpmd_replica_each(replica, NULL); s;
+	     s = xpmd_replica_each(replica, s))
+		if (s->home == home) {
+			s->reclaim_due = replica->now;
+			s->reclaim_tries = 0;
+		}
+}
+
 void xpmd_replica_message(struct xpmd_replica *replica, uint64_t now, uint32_t number,
 			  const struct xpmd_msg *msg)
 {
@@ -407,8 +418,10 @@ void xpmd_replica_message(struct xpmd_replica *replica, uint64_t now, uint32_t n
 	    msg->count > XPMD_MAX_PAGES)
 		return;
 	replica->now = now;
-	if (!home->epoch && msg->type != XPMD_FENCED)
+	if (!home->epoch && msg->type != XPMD_FENCED) {
 		home->epoch = msg->epoch;
+		reclaim_now(replica, home);
+	}
 	if (msg->epoch != home->epoch && (!XPMD_MUTANT(NO_EPOCH) || msg->type == XPMD_FENCED)) {
 		if (home->epoch && !xpmd_gen_after(msg->epoch, home->epoch))
 			return;		/* of before we were fenced */

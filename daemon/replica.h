@@ -74,7 +74,7 @@ struct xpmd_replica_counts {
 	uint64_t faults, installed, failed, taken, given, fenced, retries;
 	uint64_t lost;		/* pages that were EXCLUSIVE here and are of no use any more */
 	uint64_t pages, waiting;
-	uint64_t unconfirmed;		/* messages with data that the home has not confirmed */
+	uint64_t unconfirmed;	/* messages with data that the home has not confirmed */
 };
 void xpmd_replica_counts(const struct xpmd_replica *replica, struct xpmd_replica_counts *counts);
 

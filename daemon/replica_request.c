@@ -121,7 +121,8 @@ void xpmd_replica_fault(struct xpmd_replica *replica, uint64_t now, uint64_t id,
 	replica->counts.faults++;
 	if (!segment || segment->leaving || first >= segment->table.pages) {
 		replica->counts.failed++;
-		replica->ops->fail(replica->ctx, id, segment && !segment->leaving ? EINVAL : ENOENT);
+		replica->ops->fail(replica->ctx, id,
+				   segment && !segment->leaving ? EINVAL : ENOENT);
 		return;
 	}
 	entry = xpmd_table_find(&segment->table, first);

@@ -385,9 +385,9 @@ void xpmd_replica_give_back(struct xpmd_replica *replica, struct replica_segment
 		for (uint32_t i = 0, like; i < n; i += like) {
 			uint32_t gen = xpmd_table_find(&segment->table, page + i)->gen;
 
-			for (like = 1; i + like < n && has(exclusive, i) == has(exclusive, i + like);
-			     like++)
-				if (xpmd_table_find(&segment->table, page + i + like)->gen != gen)
+			for (like = 1; i + like < n; like++)
+				if (has(exclusive, i) != has(exclusive, i + like) ||
+				    xpmd_table_find(&segment->table, page + i + like)->gen != gen)
 					break;
 			if (has(exclusive, i))
 				send_give(replica, segment, page + i, like,
@@ -448,7 +448,8 @@ void xpmd_replica_reclaim(struct xpmd_replica *replica, struct replica_segment *
 
 	if (!segment->home->epoch)
 		return;		/* RENEWED brings it */
-	for (uint64_t page = 0; (entry = xpmd_table_next(&segment->table, &page, UINT64_MAX)); page++) {
+	for (uint64_t page = 0; (entry = xpmd_table_next(&segment->table, &page, UINT64_MAX));
+	     page++) {
 		struct xpmd_msg msg = {
 			.type = XPMD_RECLAIM,
 			.state = (enum xpmd_state)entry->state,

@@ -273,13 +273,14 @@ static void report_waiting(struct sim *sim)
 		if (segment->changing && !sim->node[segment->home].dead)
 			sim_fail(sim, "the kernel waits for ever to change %u", s);
 		for (uint32_t node = 0; node < sim->config.nodes; node++)
-			for (uint32_t t = 0; t < SIM_THREADS; t++)
-				if (!sim->node[node].dead && !sim->node[segment->home].dead &&
-				    sim->node[node].thread[s][t].waiting)
+			for (uint32_t t = 0; t < SIM_THREADS; t++) {
+				const struct sim_thread *thread = &sim->node[node].thread[s][t];
+
+				if (thread->waiting && !sim->node[node].dead &&
+				    !sim->node[segment->home].dead)
 					sim_fail(sim, "node %u waits for page %llu of %u for ever",
-						 node,
-						 (unsigned long long)sim->node[node].thread[s][t].page,
-						 s);
+						 node, (unsigned long long)thread->page, s);
+			}
 	}
 }
 

@@ -71,7 +71,8 @@ static void access(struct sim *sim, struct sim_event *event)
 		sim_load(sim, event->segment, thread->page, page->value, "attacher", event->node);
 	thread->waiting = false;
 	thread->fault = 0;
-	access_later(sim, event->node, event->segment, event->a, 100 * US + sim_random(sim, 30 * MS));
+	access_later(sim, event->node, event->segment, event->a,
+		     100 * US + sim_random(sim, 30 * MS));
 }
 
 static void access_later(struct sim *sim, uint32_t node, uint32_t segment, uint64_t thread,

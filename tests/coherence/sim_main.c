@@ -63,7 +63,8 @@ int main(int argc, char **argv)
 				break;
 			/* fall through */
 		default:
-			fprintf(stderr, "usage: %s [--seed FIRST] [--count N] [--trace] [--mutant NAME]\n",
+			fprintf(stderr,
+				"usage: %s [--seed FIRST] [--count N] [--trace] [--mutant NAME]\n",
 				argv[0]);
 			return 2;
 		}
@@ -90,7 +91,8 @@ int main(int argc, char **argv)
 			       (unsigned long long)i + 1, (unsigned long long)count);
 		return !xpmd_mutant;
 	}
-	printf("%llu seeds, %llu steps: %llu loads, %llu stores, %llu faults, %llu messages, %llu recalls (longest %.1f ms), %llu evictions, %llu restarts, %llu pages lost\n",
+	printf("%llu seeds, %llu steps: %llu loads, %llu stores, %llu faults, %llu messages, "
+	       "%llu recalls (longest %.1f ms), %llu evictions, %llu restarts, %llu pages lost\n",
 	       (unsigned long long)count, (unsigned long long)steps, (unsigned long long)loads,
 	       (unsigned long long)stores, (unsigned long long)faults,
 	       (unsigned long long)messages, (unsigned long long)recalls, (double)longest / 1e6,

@@ -32,12 +32,13 @@ static void deliver(struct sim *sim, struct sim_event *event)
 	struct sim_link *link = link_of(sim, parcel->from, event->node);
 	struct sim_node *node = &sim->node[event->node];
 
-	if (!link->up || link->session != parcel->session || is_cut(sim, parcel->from, event->node) ||
-	    !node->home)
+	if (!link->up || link->session != parcel->session || !node->home ||
+	    is_cut(sim, parcel->from, event->node))
 		return;
 	parcel->msg.data = parcel->msg.data ? parcel->data : NULL;
 	if (sim->tracing)
-		sim_say(sim, "%u<-%u %s type %u id %llx seg %lld page %llu+%u state %u gen %u epoch %u err %u%s",
+		sim_say(sim, "%u<-%u %s type %u id %llx segment %lld page %llu+%u state %u gen %u "
+			"epoch %u error %u%s",
 			event->node, parcel->from, parcel->from_home ? "home" : "replica",
 			parcel->msg.type, (unsigned long long)parcel->msg.id & 0xffff,
 			(long long)parcel->msg.segid & 0xff, (unsigned long long)parcel->msg.first,

@@ -26,8 +26,8 @@ static void tick(struct sim *sim, struct sim_event *event)
 		return;
 	if (next <= now)
 		next = now + 10 * US;
-	sim_at(sim, sim_until(sim, event->node, next) + sim_random(sim, MS), tick, event->node, 0)->a =
-		node->tick;
+	next = sim_until(sim, event->node, next) + sim_random(sim, MS);
+	sim_at(sim, next, tick, event->node, 0)->a = node->tick;
 }
 
 void sim_node_touch(struct sim *sim, uint32_t node)

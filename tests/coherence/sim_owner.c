@@ -280,6 +280,8 @@ static void work(struct sim *sim, struct sim_event *event)
 			if (!page->present && page->now != SIM_POISON)
 				zero_fill(sim, event->segment, i);
 		} else if (op->type == SIM_LOST) {
+			if (op->cancelled >> (i - op->first) & 1)
+				continue;
 			mark(sim, segment, i, XPMD_NONE);
 			if (page->present)
 				continue;
@@ -315,9 +317,10 @@ static void begin_op(void *ctx, enum sim_op_type type, uint64_t id, int64_t segi
 	if (!op)
 		abort();
 	if (!count || first + count > segment->pages)
-		sim_fail(sim, "operation %u of pages %llu+%u", type, (unsigned long long)first, count);
-	sim_say(sim, "op %u of %u: page %llu+%u state %u", type, s, (unsigned long long)first, count,
-		state);
+		sim_fail(sim, "operation %u of pages %llu+%u", type, (unsigned long long)first,
+			 count);
+	sim_say(sim, "op %u of %u: page %llu+%u state %u", type, s, (unsigned long long)first,
+		count, state);
 	op->type = type;
 	op->id = id;
 	op->first = first;
@@ -610,7 +613,7 @@ static void cancel(void *ctx, int64_t segid, uint64_t first, uint32_t count)
 
 	for (struct sim_op *op = segment->ops; op; op = op->next)
 		for (uint64_t page = first; page < first + count; page++)
-			if ((op->type == SIM_FETCH || op->type == SIM_STORE) && page >= op->first &&
+			if (op->type != SIM_RELEASE && page >= op->first &&
 			    page < op->first + op->count)
 				op->cancelled |= 1u << (page - op->first);
 }

@@ -108,7 +108,11 @@ static void hear(uint64_t now, struct xpmd_msg msg)
 /* A replica side with a lease of @now + LEASE */
 static void open_replica(uint64_t hold, uint64_t now)
 {
-	struct xpmd_replica_config config = { .incarnation = 42, .lease_ns = LEASE, .hold_ns = hold };
+	struct xpmd_replica_config config = {
+		.incarnation = 42,
+		.lease_ns = LEASE,
+		.hold_ns = hold,
+	};
 
 	memset(&did, 0, sizeof(did));
 	memset(&mod, 0, sizeof(mod));

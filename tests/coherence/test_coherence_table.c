@@ -23,7 +23,8 @@ START_TEST(table)
 		entry->gen = (uint32_t)i;
 	}
 	/* 16 bytes a page, and what is lost at both ends of the range and to the node */
-	ck_assert_uint_le(t.bytes - bytes, 4096 * 16 + 2 * XPMD_CHUNK * 16 + sizeof(struct xpmd_node));
+	ck_assert_uint_le(t.bytes - bytes,
+			  4096 * 16 + 2 * XPMD_CHUNK * 16 + sizeof(struct xpmd_node));
 	entry = xpmd_table_get(&t, (1ull << 35) - 1);
 	entry->state = XPMD_EXCLUSIVE;
 
