@@ -7,9 +7,8 @@
  * waits for, and give-backs), unordered to each other.  It exists when both are up
  * and HELLO has been exchanged, and ends as a whole.
  *
- * A back end is one struct xpmd_transport_ops: tls.c (TCP and AF_VSOCK), fabric.c
- * (pages by libfabric; control on TLS).  All of it runs in the one thread of an
- * sd-event loop and never blocks.
+ * tls.c makes the connections, over TCP or AF_VSOCK.  All of it runs in the one thread
+ * of an sd-event loop and never blocks.
  */
 #ifndef XPMD_TRANSPORT_H
 #define XPMD_TRANSPORT_H
