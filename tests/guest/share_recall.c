@@ -199,7 +199,7 @@ static void trap(void *addr, size_t size)
 	check(ioctl(fd, UFFDIO_WRITEPROTECT, &protect) == 0);
 	protect.mode = 0;
 	check(ioctl(fd, UFFDIO_WRITEPROTECT, &protect) == 0);
-	close(fd);
+	/* It stays open: to close it is a change of the mapping. */
 }
 
 static void quiet_owner(int unused)
