@@ -123,7 +123,7 @@ byte epoch[NP];
 byte lease[NP];
 byte grace;
 bit kept, kept_cur;	/* what was granted EXCLUSIVE, until INSTALLED or it comes back */
-bit got, got_cur;	/* what came back in a take that goes on */
+bit got, got_cur;	/* what came back in a take */
 byte tx;		/* the transaction: */
 #define IDLE 0
 #define TAKING 1
@@ -502,7 +502,7 @@ inline home_start()
 	fi
 }
 
-/* Recalls without a daemon: every lease has run out. */
+/* A recall without a daemon: every lease has run out. */
 inline kernel_alone()
 {
 	BOTH(NOT_READABLE);
@@ -796,10 +796,8 @@ inline part_connect(i)
 #define TICK_OF(i)	DOWN(p_lease[i]); DOWN(lease[i]); DOWN(renewed[i]); \
 			DOWN(renew[i]); renew_epoch[i] = (renew[i] -> renew_epoch[i] : 0)
 #define OVERDUE(i)	(tx == TAKING && out[i] && lease[i] == 0)
-/* The home's kernel gives up a daemon that is not there. */
 #define KERNEL_DONE	(!up && recall && beat == 0)
 
-/* a recall, and one that the daemon's death fell into */
 #define BOUND		((restarts + 1) * (LEASE + SKEW))
 
 inline tick()
@@ -875,6 +873,10 @@ inline check()
 	TURN(p_late[i], p_late[i] = 0; no_replica(i))
 
 init {
+#ifdef RECLAIM_LATE
+	/* begins where 0 was evicted while it had the page, and has not heard of it */
+	d_step { p_state[0] = EXCLUSIVE; epoch[0] = 1 }
+#endif
 	do
 	TURNS(0)
 #if NP == 2

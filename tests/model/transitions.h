@@ -64,7 +64,8 @@ static const struct transition replica_transitions[] = {
 	{ "take", "part_take", HAS_EXCLUSIVE, 0, HAS_NONE | HAS_SHARED },
 	{ "take", "part_take", HAS_SHARED, 0, HAS_NONE | HAS_SHARED },
 	{ "give", "part_give", HAS_EXCLUSIVE, 0, HAS_NONE },
-	{ "reclaim", "part_message: RECLAIMED", HAS_EXCLUSIVE, 0, HAS_EXCLUSIVE },
+	/* SHARED: after the death of its own daemon, not of the home's */
+	{ "reclaim", "part_message: RECLAIMED", HAS_SHARED | HAS_EXCLUSIVE, 0, 0 },
 	{ "refused", "part_message: RECLAIMED", HAS_EXCLUSIVE, 0, HAS_NONE },
 };
 
