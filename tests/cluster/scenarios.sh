@@ -25,7 +25,7 @@ cluster_mpirun() {
 
 # The stencil with a rank on each partition: the same bits as by MPI's messages
 cluster_heat() {
-	cluster_mpirun -n "$XPMEM_GUESTS" "$build/mpi-examples/heat/heat" --steps 50 \
+	cluster_mpirun -n "$XPMEM_GUESTS" "$build/mpi-examples/heat/heat" --steps 20 \
 		mpi-examples/heat/plate.heat
 }
 
