@@ -67,11 +67,13 @@ void xpm_channel_init(void)
 }
 
 void xpm_channel_lock(void)
+	__acquires(&lock)
 {
 	spin_lock(&lock);
 }
 
 void xpm_channel_unlock(void)
+	__releases(&lock)
 {
 	spin_unlock(&lock);
 }

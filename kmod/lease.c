@@ -86,6 +86,7 @@ struct xpm_home *xpm_lease_home(u32 partition)
 			INIT_WORK(&home->work, lease_work);
 			mutex_init(&home->lock);
 			INIT_LIST_HEAD(&home->remotes);
+			/* xpm_lease_next_home() sees it whole. */
 			smp_store_release(&homes[partition], home);
 		}
 	}
@@ -93,16 +94,13 @@ struct xpm_home *xpm_lease_home(u32 partition)
 	return home ?: ERR_PTR(-ENOMEM);
 }
 
-void xpm_lease_for_each_home(void (*fn)(struct xpm_home *home, void *data), void *data)
+struct xpm_home *xpm_lease_next_home(u32 partition)
 {
-	struct xpm_home *home;
-	u32 i;
+	struct xpm_home *home = NULL;
 
-	for (i = 1; i <= XPMEM_PARTITION_MAX; i++) {
-		home = smp_load_acquire(&homes[i]);
-		if (home)
-			fn(home, data);
-	}
+	while (!home && ++partition <= XPMEM_PARTITION_MAX)
+		home = smp_load_acquire(&homes[partition]);	/* see xpm_lease_home() */
+	return home;
 }
 
 static void wake_faults(struct xpm_home *home)

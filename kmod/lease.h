@@ -22,8 +22,8 @@ void xpm_lease_exit(void);
 
 /* The home with this number, for as long as the module is loaded; or -ENOMEM */
 struct xpm_home *xpm_lease_home(u32 partition);
-/* Calls @fn for each home */
-void xpm_lease_for_each_home(void (*fn)(struct xpm_home *home, void *data), void *data);
+/* The first with a higher number, or NULL */
+struct xpm_home *xpm_lease_next_home(u32 partition);
 
 /* May be over at once: who maps a page by it says so under rmap.lock, see lease.c */
 static inline bool xpm_lease_is_good(const struct xpm_home *home)

@@ -80,7 +80,8 @@ static bool fill_drop(struct xpm_notice *notice, struct xpmem_ctl_record *record
 
 static void told_drop(struct xpm_notice *notice)
 {
-	notice->remote->drop_first = notice->remote->drop_end = 0;
+	notice->remote->drop_first = 0;
+	notice->remote->drop_end = 0;
 	notice->remote->drop_all = false;
 }
 
@@ -440,15 +441,10 @@ long xpm_remote_list(struct xpmem_ctl_list *req)
 				return -EFAULT;
 			req->count++;
 		}
-		if (range.count) {
-			req->segid = range.segid;
-			req->first = range.first + range.count;
-		} else if (range.segid == S64_MAX) {
+		if (!range.count && range.segid == S64_MAX)
 			break;
-		} else {
-			req->segid = range.segid + 1;
-			req->first = 0;
-		}
+		req->segid = range.count ? range.segid : range.segid + 1;
+		req->first = range.count ? range.first + range.count : 0;
 	}
 	return 0;
 }

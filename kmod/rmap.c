@@ -11,7 +11,7 @@
 #define XPM_RMAP_PIECE	512
 
 /* Beside marks to be forgotten: of pages that are VALID, too */
-#define EVEN_VALID	(1U << 31)
+#define EVEN_VALID	(XPM_RMAP_REMOTE << 8)
 
 /* Mark of a leaf or block in the XArray: it may be AGED, or have pages that are */
 #define MAY_BE_AGED	XA_MARK_0

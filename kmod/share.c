@@ -47,6 +47,7 @@ static int share(struct xpm_segment *segment, u32 flags)
 	old = share->helper;
 	WRITE_ONCE(share->helper, get_pid(task_pid(current)));
 	WRITE_ONCE(share->flags, flags | (flags & XPMEM_SHARE_WRITE ? XPMEM_SHARE_READ : 0));
+	/* Whoever sees it, sees it whole; it stays as long as the segment. */
 	smp_store_release(&segment->share, share);
 	put_pid(old);
 	return 0;
@@ -111,6 +112,7 @@ struct xpm_segment *xpm_share_find(s64 segid)
 {
 	struct xpm_segment *segment = find(segid);
 
+	/* see share() */
 	if (!IS_ERR(segment) && !smp_load_acquire(&segment->share)) {
 		xpm_segment_put(segment);
 		segment = ERR_PTR(-EOPNOTSUPP);
@@ -125,7 +127,7 @@ long xpm_share_segment(struct xpmem_ctl_segment *req)
 
 	if (IS_ERR(segment))
 		return PTR_ERR(segment);
-	share = smp_load_acquire(&segment->share);
+	share = smp_load_acquire(&segment->share);	/* see share() */
 	req->out_flags = share ? READ_ONCE(share->flags) : 0;
 	req->out_start = segment->start;
 	req->out_length = segment->end - segment->start;
@@ -375,14 +377,11 @@ long xpm_share_list(struct xpmem_ctl_list *req)
 			if (copy_to_user(&ranges[req->count], &run, sizeof(run)))
 				return -EFAULT;
 			req->count++;
-			req->segid = run.segid;
-			req->first = run.first + run.count;
-		} else if (run.segid == S64_MAX) {
-			break;
-		} else {
-			req->segid = run.segid + 1;
-			req->first = 0;
 		}
+		if (!more && run.segid == S64_MAX)
+			break;
+		req->segid = more ? run.segid : run.segid + 1;
+		req->first = more ? run.first + run.count : 0;
 		cond_resched();
 	}
 	return 0;

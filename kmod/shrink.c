@@ -22,27 +22,33 @@
 #include "remote.h"
 #include "replica.h"
 
-struct hunt {
-	unsigned long wanted;
-	unsigned long freed;
-};
-
 static struct shrinker *shrinker;
 
-static void hunt_in_home(struct xpm_home *home, void *data)
+static unsigned long evict_of_home(struct xpm_home *home, unsigned long wanted)
 {
-	struct hunt *hunt = data;
 	struct xpm_remote *remote;
+	unsigned long freed = 0;
 
-	if (hunt->freed >= hunt->wanted || !mutex_trylock(&home->lock))
-		return;
+	if (!mutex_trylock(&home->lock))
+		return 0;
 	list_for_each_entry(remote, &home->remotes, of_home) {
-		if (hunt->freed >= hunt->wanted)
+		if (freed >= wanted)
 			break;
-		hunt->freed += xpm_replica_evict(remote, &remote->evict_at,
-						 hunt->wanted - hunt->freed);
+		freed += xpm_replica_evict(remote, &remote->evict_at, wanted - freed);
 	}
 	mutex_unlock(&home->lock);
+	return freed;
+}
+
+/* Returns how many were freed */
+static unsigned long evict(unsigned long wanted)
+{
+	struct xpm_home *home = xpm_lease_next_home(0);
+	unsigned long freed = 0;
+
+	for (; home && freed < wanted; home = xpm_lease_next_home(home->partition))
+		freed += evict_of_home(home, wanted - freed);
+	return freed;
 }
 
 static unsigned long shrink_count(struct shrinker *unused, struct shrink_control *control)
@@ -52,13 +58,10 @@ static unsigned long shrink_count(struct shrinker *unused, struct shrink_control
 
 static unsigned long shrink_scan(struct shrinker *unused, struct shrink_control *control)
 {
-	struct hunt hunt = { .wanted = control->nr_to_scan };
-
 	/* Emptying page tables may wait for what an allocation without it holds. */
 	if (!(control->gfp_mask & __GFP_FS))
 		return SHRINK_STOP;
-	xpm_lease_for_each_home(hunt_in_home, &hunt);
-	return hunt.freed ?: SHRINK_STOP;
+	return evict(control->nr_to_scan) ?: SHRINK_STOP;
 }
 
 /* ---------------------------------------------------------- limit */
@@ -67,13 +70,10 @@ static void limit_work_fn(struct work_struct *work)
 {
 	unsigned long limit = xpm_channel_replica_limit() >> PAGE_SHIFT;
 	unsigned long count;
-	struct hunt hunt;
 
 	while (limit && (count = xpm_replica_count()) > limit) {
-		hunt = (struct hunt){ .wanted = count - limit };
-		xpm_lease_for_each_home(hunt_in_home, &hunt);
 		/* The daemon gives the others back, or somebody is changing them. */
-		if (!hunt.freed)
+		if (!evict(count - limit))
 			break;
 		cond_resched();
 	}

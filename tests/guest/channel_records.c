@@ -235,7 +235,7 @@ static void records(void)
 	pids[0] = spawn(getter, ENOENT);
 	await_that((fd = (struct pollfd){ ctl, POLLIN, 0 }, poll(&fd, 1, 0) == 1));
 	pids[1] = spawn(getter, ENOENT);
-	usleep(300000);
+	usleep(300000 * slowness());
 	check(read(ctl, two, sizeof(two)) == sizeof(two));
 	check(two[0].pid == (uint32_t)pids[0] && two[1].pid == (uint32_t)pids[1]);
 	check(two[1].id > two[0].id);
