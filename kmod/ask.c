@@ -30,6 +30,11 @@
 /* Pages of one question; what the largest window of a fault gives is brought by several */
 #define ASK_MAX		128U
 
+/* What is given up for these when there is no memory, and how often that is tried */
+#define EVICT_PAGES	256U
+#define SPARE_PAGES	4U
+#define EVICT_TRIES	(HZ / 4)
+
 struct xpm_ask {
 	struct xpm_question question;
 	struct list_head link;		/* in remote->asks */
@@ -81,6 +86,34 @@ static unsigned int pages_wanted(struct xpm_remote *remote, const struct xpm_win
 				      min_t(unsigned long, pages, ASK_MAX) - 1);
 }
 
+/*
+ * Pages for the answer.  A memory cgroup at its limit does not ask shrinkers, so what the
+ * same segment has here is given up first: SHARED pages at once, and the daemon needs a
+ * moment for the others.  The spare ones are freed before the answer is mapped, which
+ * may take page tables and more.
+ */
+static struct xpm_pages *pages_alloc(struct xpm_remote *remote, const struct xpm_window *w,
+				     unsigned int count)
+{
+	unsigned long at = w->last + 1;
+	struct xpm_pages *pages;
+	int tries;
+
+	for (tries = 0; tries < EVICT_TRIES; tries++) {
+		pages = xpm_pages_alloc(count + SPARE_PAGES, __GFP_NORETRY | __GFP_NOWARN);
+		if (pages && pages->count > SPARE_PAGES)
+			return pages;
+		xpm_pages_free(pages);
+		if (fatal_signal_pending(current))
+			return NULL;
+		if (!atomic_long_read(&remote->nr_replicas))
+			break;
+		if (!xpm_replica_evict(remote, &at, EVICT_PAGES))
+			schedule_timeout_killable(1);
+	}
+	return xpm_pages_alloc(1 + SPARE_PAGES, 0);
+}
+
 static struct xpm_ask *ask_alloc(struct xpm_remote *remote, const struct xpm_window *w)
 {
 	struct xpm_ask *ask = kmalloc(sizeof(*ask), GFP_KERNEL_ACCOUNT);
@@ -91,12 +124,13 @@ static struct xpm_ask *ask_alloc(struct xpm_remote *remote, const struct xpm_win
 	ask->first = w->target;
 	ask->count = pages_wanted(remote, w);
 	ask->write = w->write;
-	ask->question.pages = xpm_pages_alloc(ask->count);
+	ask->question.pages = pages_alloc(remote, w, ask->count);
 	if (!ask->question.pages) {
 		kfree(ask);
 		return NULL;
 	}
-	ask->count = ask->question.pages->count;
+	ask->count = min(ask->count, max(ask->question.pages->count, SPARE_PAGES + 1) -
+				     SPARE_PAGES);
 	ask->question.record.flags = w->write ? XPMEM_CTL_WRITE : 0;
 	ask->question.record.segid = remote->segment.id.value;
 	ask->question.record.first = ask->first;

@@ -170,7 +170,7 @@ static struct xpm_remote *remote_alloc(struct xpm_home *home)
 	remote->memcg = get_mem_cgroup_from_mm(current->mm);
 	xpm_rmap_init(&remote->segment.rmap, 0, 0);
 	mutex_init(&remote->lock);
-	xa_init_flags(&remote->replicas, XA_FLAGS_ACCOUNT);
+	xa_init(&remote->replicas);
 	spin_lock_init(&remote->asks_lock);
 	INIT_LIST_HEAD(&remote->asks);
 	init_waitqueue_head(&remote->changed);

@@ -28,7 +28,9 @@
  * an owner; who upgrades SHARED to EXCLUSIVE leaves the frame as it is.
  *
  * Pages are allocated by who faults and charged to it.  What comes without a fault is
- * charged to the memory cgroup of who got the segment first.
+ * charged to the memory cgroup of who got the segment first.  The table is charged to
+ * nobody: it is less than a sixtieth of that, and the daemon must not run into the limit
+ * of others.
  */
 #include "replica.h"
 
@@ -79,10 +81,10 @@ static void count(struct xpm_remote *remote, long replicas, long shared)
 
 /* --------------------------------------------------------- pages */
 
-struct xpm_pages *xpm_pages_alloc(unsigned int count)
+struct xpm_pages *xpm_pages_alloc(unsigned int count, gfp_t flags)
 {
 	struct xpm_pages *pages = kmalloc(struct_size(pages, page, count), GFP_KERNEL_ACCOUNT);
-	gfp_t gfp = GFP_KERNEL_ACCOUNT;
+	gfp_t gfp = GFP_KERNEL_ACCOUNT | flags;
 	struct page *page;
 
 	if (!pages)
@@ -282,7 +284,6 @@ static struct page *filled_page(struct xpm_remote *remote, struct xpm_pages *pag
 static int add(struct xpm_remote *remote, unsigned long index, struct page *page,
 	       unsigned long tag)
 {
-	struct mem_cgroup *old;
 	int err;
 
 	mutex_lock(&remote->lock);
@@ -291,10 +292,7 @@ static int add(struct xpm_remote *remote, unsigned long index, struct page *page
 	} else if (!xpm_lease_is_good(remote->home)) {
 		err = -ESTALE;
 	} else {
-		old = set_active_memcg(remote->memcg);
-		err = xa_insert(&remote->replicas, index, xa_tag_pointer(page, tag),
-				GFP_KERNEL_ACCOUNT);
-		set_active_memcg(old);
+		err = xa_insert(&remote->replicas, index, xa_tag_pointer(page, tag), GFP_KERNEL);
 		if (!err)
 			count(remote, 1, tag == SHARED);
 	}

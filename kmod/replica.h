@@ -18,8 +18,8 @@ struct xpm_pages {
 	struct page *page[];
 };
 
-/* At most @count pages, at least one; NULL: no memory */
-struct xpm_pages *xpm_pages_alloc(unsigned int count);
+/* At most @count pages, at least one, the first one with @flags besides; NULL: no memory */
+struct xpm_pages *xpm_pages_alloc(unsigned int count, gfp_t flags);
 void xpm_pages_free(struct xpm_pages *pages);
 
 /* What a fault finds */

@@ -126,6 +126,34 @@ static void charged(int unused)
 		fail("%lu bytes charged of %lu", (unsigned long)(after - before), SIZE);
 }
 
+/* More than its cgroup may have: what it does not use makes room, nobody is killed. */
+static void limited(int unused)
+{
+	(void)unused;
+	ctl_not_ours();
+	cgroup_enter("xpmem-limited");
+	check(write_file(cgroup_file("xpmem-limited", "memory.max"), "8M"));
+	at = attach_at(get_segment(home.segid, XPMEM_RDWR), 0, SIZE);
+	check(!differs(at, SIZE, SEED));
+	fill(at, SIZE, SEED + 1);
+	check(!differs(at, SIZE, SEED + 1));
+	check(xpmem_detach(at) == 0);
+	/* The pages of its own segment's end come back to its cgroup. */
+	await_that(counter("replicas") == 0);
+}
+
+static void has_a_limit(void)
+{
+	cgroup_make("xpmem-limited");
+	ctl_home_begin(&home, PAGES);
+	fill(home.data, SIZE, SEED);
+	check(ctl_lease(THERE, ctl_now() + 300 * SECOND) == 0);
+	join(spawn(limited, 0));
+	await_that(home.releases == 1);
+	check(!differs(home.data, SIZE, SEED + 1));
+	ctl_home_end(&home);
+}
+
 static void pays(void)
 {
 	struct xpmem_ctl_hello hello = {
@@ -149,6 +177,7 @@ int main(void)
 	by_pressure();
 	by_limit();
 	pays();
+	has_a_limit();
 	ctl_end();
 	return 0;
 }
