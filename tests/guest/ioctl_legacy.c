@@ -25,6 +25,10 @@
 #define FORK_BEGIN 0x7807
 #define FORK_END 0x7808
 
+/* Where the numbers of xpmem_ioctl.h are, which are no historic ones */
+#define NEW_FIRST 0x40
+#define NEW_END 0x4a
+
 #define SIZE (8 * PAGE)
 #define CANARY 0x5ca1ab1e0badcafeLL
 
@@ -212,7 +216,7 @@ static void unknown_numbers(void)
 	union arg arg = {};
 
 	for (unsigned long nr = 9; nr < 256; nr++)
-		if (nr < 0x40 || nr >= 0x48)
+		if (nr < NEW_FIRST || nr >= NEW_END)
 			check_errno(ioctl(fd, 0x7800 | nr, &arg), ENOTTY);
 	for (unsigned long nr = 0; nr < 9; nr++) {
 		check_errno(ioctl(fd, 0x7900 | nr, &arg), ENOTTY);
