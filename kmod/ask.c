@@ -30,10 +30,9 @@
 /* Pages of one question; what the largest window of a fault gives is brought by several */
 #define ASK_MAX		128U
 
-/* What is given up for these when there is no memory, and how often that is tried */
+/* What is given up for these, at a time, when there is no memory */
 #define EVICT_PAGES	256U
 #define SPARE_PAGES	4U
-#define EVICT_TRIES	(HZ / 4)
 
 struct xpm_ask {
 	struct xpm_question question;
@@ -88,18 +87,17 @@ static unsigned int pages_wanted(struct xpm_remote *remote, const struct xpm_win
 
 /*
  * Pages for the answer.  A memory cgroup at its limit does not ask shrinkers, so what the
- * same segment has here is given up first: SHARED pages at once, and the daemon needs a
- * moment for the others.  The spare ones are freed before the answer is mapped, which
- * may take page tables and more.
+ * same segment has here is given up first: SHARED pages at once; EXCLUSIVE ones are the
+ * daemon's to give back, for which the fault waits as it does for an answer.  The spare
+ * ones are freed before the answer is mapped, which may take page tables and more.
  */
 static struct xpm_pages *pages_alloc(struct xpm_remote *remote, const struct xpm_window *w,
-				     unsigned int count)
+				     unsigned int count, long *jiffies)
 {
 	unsigned long at = w->last + 1;
 	struct xpm_pages *pages;
-	int tries;
 
-	for (tries = 0; tries < EVICT_TRIES; tries++) {
+	while (*jiffies > 0) {
 		pages = xpm_pages_alloc(count + SPARE_PAGES, __GFP_NORETRY | __GFP_NOWARN);
 		if (pages && pages->count > SPARE_PAGES)
 			return pages;
@@ -109,12 +107,13 @@ static struct xpm_pages *pages_alloc(struct xpm_remote *remote, const struct xpm
 		if (!atomic_long_read(&remote->nr_replicas))
 			break;
 		if (!xpm_replica_evict(remote, &at, EVICT_PAGES))
-			schedule_timeout_killable(1);
+			*jiffies -= 1 - schedule_timeout_killable(1);
 	}
 	return xpm_pages_alloc(1 + SPARE_PAGES, 0);
 }
 
-static struct xpm_ask *ask_alloc(struct xpm_remote *remote, const struct xpm_window *w)
+static struct xpm_ask *ask_alloc(struct xpm_remote *remote, const struct xpm_window *w,
+				 long *jiffies)
 {
 	struct xpm_ask *ask = kmalloc(sizeof(*ask), GFP_KERNEL_ACCOUNT);
 
@@ -124,7 +123,7 @@ static struct xpm_ask *ask_alloc(struct xpm_remote *remote, const struct xpm_win
 	ask->first = w->target;
 	ask->count = pages_wanted(remote, w);
 	ask->write = w->write;
-	ask->question.pages = pages_alloc(remote, w, ask->count);
+	ask->question.pages = pages_alloc(remote, w, ask->count, jiffies);
 	if (!ask->question.pages) {
 		kfree(ask);
 		return NULL;
@@ -172,7 +171,7 @@ static void ask_end(struct xpm_remote *remote, struct xpm_ask *ask)
 /* 0, -ESTALE: worth asking again with the next lease, or an error */
 static int ask_and_wait(struct xpm_remote *remote, const struct xpm_window *w, long *jiffies)
 {
-	struct xpm_ask *ask = ask_alloc(remote, w);
+	struct xpm_ask *ask = ask_alloc(remote, w, jiffies);
 	long left;
 	int err;
 
