@@ -55,5 +55,5 @@ prepare_headers() {
 prepare_build() {
 	[[ -e build/$1/build.ninja || -e build/$1/Makefile ]] ||
 		bootstrap_logged "build/log/configure-$1.log" cmake --preset "$1" || return
-	bootstrap_logged "build/log/build-$1.log" cmake --build --preset "$1" --parallel
+	bootstrap_logged "build/log/build-$1.log" cmake --build --preset "$1" --parallel "$(nproc)"
 }
