@@ -44,14 +44,15 @@ static int parse_ipv6(struct xpmd_address *ret, char *host, unsigned long port)
 	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&ret->bytes;
 	char *scope = strchr(host, '%');
 
-	if (scope) {
+	if (scope)
 		*scope++ = 0;
+	if (inet_pton(AF_INET6, host, &in6->sin6_addr) != 1 || (scope && !*scope))
+		return -EINVAL;
+	if (scope) {
 		in6->sin6_scope_id = if_nametoindex(scope);
 		if (!in6->sin6_scope_id)
-			return -EINVAL;
+			return -ENODEV;
 	}
-	if (inet_pton(AF_INET6, host, &in6->sin6_addr) != 1)
-		return -EINVAL;
 	in6->sin6_family = AF_INET6;
 	in6->sin6_port = htons((uint16_t)port);
 	ret->length = sizeof(*in6);

@@ -17,7 +17,7 @@ struct xpmd_address {
 	socklen_t length;
 };
 
-/* 0 or -EINVAL */
+/* 0; -EINVAL; or -ENODEV: the interface that it names is not here */
 int xpmd_address_parse(struct xpmd_address *ret, const char *text);
 void xpmd_address_format(const struct xpmd_address *address, char text[XPMD_ADDRESS_TEXT]);
 

@@ -26,6 +26,7 @@
 
 #define DEFAULT_LISTEN	"tcp://[::]:7474"
 #define DEFAULT_CONTROL	"/run/xpmem/control.sock"
+#define DEFAULT_NET_USER "xpmem-net"
 
 struct setting {
 	const cfg_t *section;
@@ -228,8 +229,11 @@ static void check_address(int line, const char *name, const char *text)
 	const char *port = strrchr(text, ':');
 	struct xpmd_address address;
 
-	/* Port 0 is any to a socket; nobody could find it. */
-	if (xpmd_address_parse(&address, text) < 0 || !port || strcmp(port, ":0") == 0)
+	/*
+	 * Port 0 is any to a socket; nobody could find it.  Interfaces are those of
+	 * xpmemd-net, which has another network than this process may have.
+	 */
+	if (xpmd_address_parse(&address, text) == -EINVAL || !port || strcmp(port, ":0") == 0)
 		mistake(line,
 			"%s: \"%s\" is no address (tcp://192.0.2.1:7474, tcp://[2001:db8::1]:7474, vsock://3:7474)",
 			name, text);
@@ -364,6 +368,7 @@ static void read_all(struct xpmd_config *config, cfg_t *cfg)
 	config->owner_socket = path(cfg, "owner_socket");
 	config->control_socket = path(cfg, "control_socket");
 	config->munge_socket = path(cfg, "munge_socket");
+	config->net_user = copy(cfg_getstr(cfg, "net_user"));
 	config->metrics = copy(cfg_getstr(cfg, "metrics"));
 	if (config->metrics && !is_inet(config->metrics))
 		mistake(line_of(cfg, "metrics"),
@@ -409,6 +414,7 @@ struct xpmd_config *xpmd_config_read(const char *path_name)
 		CFG_STR("owner_socket", XPMEM_OWNER_SOCKET, CFGF_NONE),
 		CFG_STR("control_socket", DEFAULT_CONTROL, CFGF_NONE),
 		CFG_STR("munge_socket", NULL, CFGF_NONE),
+		CFG_STR("net_user", DEFAULT_NET_USER, CFGF_NONE),
 		CFG_STR("metrics", NULL, CFGF_NONE),
 		CFG_SEC("partition", of_partition, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 		CFG_END()
@@ -473,6 +479,7 @@ void xpmd_config_free(struct xpmd_config *config)
 	free(config->owner_socket);
 	free(config->control_socket);
 	free(config->munge_socket);
+	free(config->net_user);
 	free(config->metrics);
 	free(config);
 }

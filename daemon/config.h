@@ -35,6 +35,7 @@ struct xpmd_config {
 	uint32_t segments_per_user;
 	enum xpmd_lost lost;
 	char *owner_socket, *control_socket, *munge_socket;
+	char *net_user;		/* that xpmemd-net becomes */
 	char *metrics;		/* "ADDRESS:PORT" or NULL */
 	struct xpmd_partition *partitions;
 	size_t nr_partitions;

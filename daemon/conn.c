@@ -33,11 +33,17 @@ static void need(struct xpmd_conn *conn)
 		sd_event_source_set_enabled(conns->later, SD_EVENT_ONESHOT);
 }
 
+static bool may_read(const struct xpmd_conn *conn)
+{
+	return !conn->paused &&
+	       !(conn->state == XPMD_CONN_OPEN && conn->conns->held[conn->channel]);
+}
+
 static void update_events(struct xpmd_conn *conn)
 {
 	uint32_t events = conn->wants;
 
-	if (conn->state >= XPMD_CONN_GREETING && !conn->paused)
+	if (conn->state >= XPMD_CONN_GREETING && may_read(conn))
 		events |= EPOLLIN;
 	if (conn->state < XPMD_CONN_DEAD)
 		sd_event_source_set_io_events(conn->io, events);
@@ -205,7 +211,7 @@ static void receive(struct xpmd_conn *conn)
 	ssize_t done;
 
 	conn->reading = false;
-	while (conn->state < XPMD_CONN_DEAD && !conn->paused) {
+	while (conn->state < XPMD_CONN_DEAD && may_read(conn)) {
 		if (!budget) {
 			conn->reading = true;
 			need(conn);
@@ -242,14 +248,27 @@ static void receive(struct xpmd_conn *conn)
 	update_events(conn);
 }
 
+/* TLS may have bytes of which the socket knows nothing any more. */
+static void read_again(struct xpmd_conn *conn)
+{
+	if (conn->state == XPMD_CONN_DEAD)
+		return;
+	update_events(conn);
+	conn->reading = may_read(conn);
+	if (conn->reading)
+		need(conn);
+}
+
 void xpmd_conn_pause(struct xpmd_conn *conn, bool paused)
 {
 	conn->paused = paused;
-	update_events(conn);
-	/* TLS may have bytes of which the socket knows nothing any more. */
-	conn->reading = !paused;
-	if (!paused)
-		need(conn);
+	read_again(conn);
+}
+
+void xpmd_conn_held(struct xpmd_conn *conn)
+{
+	if (conn->state >= XPMD_CONN_GREETING)
+		read_again(conn);
 }
 
 /* --------------------------------------------------------------- events */
@@ -310,7 +329,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
 		break;
 	case XPMD_CONN_GREETING:
 	case XPMD_CONN_OPEN:
-		if (conn->paused && revents & (EPOLLHUP | EPOLLERR)) {
+		if (!may_read(conn) && revents & (EPOLLHUP | EPOLLERR)) {
 			/* Nobody reads, and epoll would tell it for ever. */
 			xpmd_conn_fail(conn, "the connection was cut");
 			break;

@@ -44,6 +44,7 @@ struct xpmd_conns {
 	TAILQ_HEAD(, xpmd_conn) work;
 	sd_event_source *later;
 	unsigned int busy;		/* inside an event of a connection */
+	bool held[2];			/* by channel: nothing is read once a session is open */
 };
 
 struct xpmd_conn {
@@ -89,6 +90,8 @@ void xpmd_conn_free(struct xpmd_conn *conn);
 /* HELLO was right: frames of every type from now on.  0 or -ENOMEM */
 int xpmd_conn_open(struct xpmd_conn *conn);
 void xpmd_conn_pause(struct xpmd_conn *conn, bool paused);
+/* conns->held of its channel has changed. */
+void xpmd_conn_held(struct xpmd_conn *conn);
 /* 0, -ENOMEM, -EMSGSIZE (the frame itself is wrong, the log knows why) */
 int xpmd_conn_send(struct xpmd_conn *conn, const struct xpmd_wire_frame *frame);
 

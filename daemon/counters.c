@@ -4,6 +4,7 @@
 #include "daemon.h"
 #include "home.h"
 #include "kchannel.h"
+#include "net_client.h"
 #include "record.h"
 #include "replica.h"
 
@@ -60,6 +61,23 @@ static void each_of_replica(const struct xpmd *d,
 		one(ctx, &counters[i]);
 }
 
+static void each_of_net(const struct xpmd *d,
+			void (*one)(void *ctx, const struct xpmd_counter *counter), void *ctx)
+{
+	struct xpmd_net_counts c;
+
+	xpmd_net_client_counts(d->transport, &c);
+	const struct xpmd_counter counters[] = {
+		COUNT("net", c, starts, "Processes xpmemd-net there have been"),
+		COUNT("net", c, refused, "Of them ended, as what they said could not be right"),
+		COUNT("net", c, stale, "Records of sessions that had ended"),
+		GAUGE("net", c, up, "Whether there is an xpmemd-net"),
+	};
+
+	for (unsigned int i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
+		one(ctx, &counters[i]);
+}
+
 void xpmd_counters_each(const struct xpmd *d,
 			void (*one)(void *ctx, const struct xpmd_counter *counter), void *ctx)
 {
@@ -70,6 +88,7 @@ void xpmd_counters_each(const struct xpmd *d,
 
 	each_of_home(d, one, ctx);
 	each_of_replica(d, one, ctx);
+	each_of_net(d, one, ctx);
 	xpmd_kchannel_counts(d->channel, &records);
 	for (unsigned int type = XPMEM_CTL_GET; type <= XPMEM_CTL_GONE; type++) {
 		if (type > XPMEM_CTL_RELEASE && type < XPMEM_CTL_RECALL)

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "credential.h"
 
+#include "privilege.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -17,7 +19,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,27 +30,6 @@
 
 /* ------------------------------------------------------------ privilege */
 
-/* Nothing but @keep, of the permitted, effective and bounding sets */
-static int keep_capabilities(uint64_t keep)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2];
-	int cap;
-
-	if (syscall(SYS_capget, &header, data) < 0)
-		return -errno;
-	for (cap = 0; cap < 64; cap++)
-		if (!(keep >> cap & 1))
-			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0); /* EINVAL past the last */
-	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	data[0].permitted &= (uint32_t)keep;
-	data[1].permitted &= (uint32_t)(keep >> 32);
-	data[0].effective = data[0].permitted;
-	data[1].effective = data[1].permitted;
-	data[0].inheritable = data[1].inheritable = 0;
-	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
-}
-
 static int become(uid_t uid, gid_t gid)
 {
 	bool same = geteuid() == uid && getegid() == gid && getuid() == uid && getgid() == gid;
@@ -59,7 +39,7 @@ static int become(uid_t uid, gid_t gid)
 		return -errno;
 	if (setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		return -errno;
-	return keep_capabilities(0);
+	return xpmd_privilege_keep(0);
 }
 
 /* ------------------------------------------------------------ children */
@@ -208,7 +188,7 @@ static _Noreturn void work(int fd, const struct xpmd_credential_request *request
 	reply.kind = request->kind;
 	reply.uid = request->uid;
 	reply.gid = request->gid;
-	if (request->kind != XPMD_CREDENTIAL_ENCODE && keep_capabilities(0) < 0)
+	if (request->kind != XPMD_CREDENTIAL_ENCODE && xpmd_privilege_keep(0) < 0)
 		_exit(1);
 	switch (request->kind) {
 	case XPMD_CREDENTIAL_ENCODE:
@@ -417,7 +397,7 @@ static _Noreturn void begin(int fd, const char *munge_socket)
 	setrlimit(RLIMIT_CORE, &none);
 	close_all_but(fd);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (keep_capabilities(1ull << CAP_SETUID | 1ull << CAP_SETGID) < 0)
+	if (xpmd_privilege_keep(1ull << CAP_SETUID | 1ull << CAP_SETGID) < 0)
 		_exit(1);
 	/* Nobody of the users it will be may look into it. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

@@ -3,11 +3,12 @@
  * The parts of the daemon, as they know each other.
  *
  *	module --channel--> exporter --> home core ----\
- *	                \-> importer --> replica core --+--> peers --> transport
- *	owners --owner----> exporter
+ *	                \-> importer --> replica core --+--> peers --> net client
+ *	owners --owner----> exporter                                       |
+ *	                                                        xpmemd-net: transport
  *
- * All of it runs in one event loop, but for the workers of owners (worker.h) and the
- * metrics' server.  A core is never called from inside an operation of its own.
+ * All of it runs in one event loop, but for the workers of owners (worker.h), and other
+ * processes have the network (net.c) and users (credential.h).  A core is never called from inside an operation of its own.
  */
 #ifndef XPMD_DAEMON_H
 #define XPMD_DAEMON_H
@@ -27,6 +28,7 @@ struct xpmd {
 	struct xpmd_trace *trace;	/* NULL: none */
 	struct xpmd_kchannel *channel;
 	struct xpmd_identity *identity;
+	struct xpmd_net_start *net_start;
 	struct xpmd_transport *transport;
 	struct xpmd_home *home;
 	struct xpmd_replica *replica;
@@ -34,7 +36,6 @@ struct xpmd {
 	struct xpmd_importer *importer;
 	struct xpmd_peers *peers;
 	struct xpmd_control *control;
-	struct xpmd_metrics *metrics;
 };
 
 /* CLOCK_BOOTTIME, as the module's */

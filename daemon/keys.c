@@ -4,7 +4,6 @@
 #include "log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -76,19 +75,13 @@ static int check(const char *path, int fd)
 	return 0;
 }
 
-int xpmd_key_read(struct xpmd_key *ret, const char *path)
+int xpmd_key_read(struct xpmd_key *ret, const char *path, int fd)
 {
 	char text[FILE_MAX];
 	ssize_t length;
-	int fd, rc;
+	int rc;
 
 	memset(ret, 0, sizeof(*ret));
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0) {
-		rc = -errno;
-		xpmd_log(LOG_ERR, "key file %s: %s", path, strerror(-rc));
-		return rc;
-	}
 	rc = check(path, fd);
 	if (rc < 0) {
 		close(fd);

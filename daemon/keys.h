@@ -19,8 +19,8 @@ struct xpmd_key {
 	uint8_t bytes[XPMD_KEY_MAX];
 };
 
-/* 0, or -errno with the log told what is wrong with the file */
-int xpmd_key_read(struct xpmd_key *ret, const char *path);
+/* 0, or -errno with the log told what is wrong with the file.  Takes @fd. */
+int xpmd_key_read(struct xpmd_key *ret, const char *path, int fd);
 /* Leaves nothing of the key in memory. */
 void xpmd_key_forget(struct xpmd_key *key);
 

@@ -17,6 +17,7 @@
 #include "kchannel.h"
 #include "log.h"
 #include "metrics.h"
+#include "net_client.h"
 #include "owner.h"
 #include "peers.h"
 #include "privilege.h"
@@ -50,6 +51,8 @@ const char *argp_program_version = "xpmemd " XPMEM_VERSION;
 struct options {
 	const char *config;
 	const char *trace;
+	const char *net;
+	const char *net_socket;
 	bool check;
 	bool foreground;
 };
@@ -84,7 +87,7 @@ void xpmd_fail(struct xpmd *d, const char *why)
 
 /* ---- Arguments */
 
-enum { OPTION_CHECK = 256, OPTION_TRACE };
+enum { OPTION_CHECK = 256, OPTION_TRACE, OPTION_NET, OPTION_NET_SOCKET };
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
@@ -105,6 +108,16 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 	case OPTION_TRACE:
 		options->trace = argument;
 		return 0;
+	case OPTION_NET:
+		options->net = argument;
+		return 0;
+	case OPTION_NET_SOCKET:
+		options->net_socket = argument;
+		return 0;
+	case ARGP_KEY_END:
+		if (options->net && options->net_socket)
+			argp_error(state, "--net and --net-socket exclude each other");
+		return 0;
 	case ARGP_KEY_ARG:
 		/* "--check-config FILE", as other programs have it */
 		if (!options->check || state->arg_num)
@@ -121,6 +134,9 @@ static const struct argp_option argp_options[] = {
 	{ "check-config", OPTION_CHECK, "FILE", OPTION_ARG_OPTIONAL,
 	  "Tell what is wrong with the configuration, and end", 0 },
 	{ "foreground", 'f', NULL, 0, "Log to standard error, with messages for debugging", 0 },
+	{ "net", OPTION_NET, "FILE", 0, "Start FILE as xpmemd-net", 0 },
+	{ "net-socket", OPTION_NET_SOCKET, "PATH", 0,
+	  "Start no xpmemd-net, but wait for one at socket PATH", 0 },
 	{ "trace", OPTION_TRACE, "FILE", 0, "Append each event of the protocol to FILE", 0 },
 	{ 0 }
 };
@@ -137,9 +153,12 @@ static void notify_status(struct run *run)
 {
 	struct xpmd *d = &run->d;
 	char status[sizeof(run->status)];
+	struct xpmd_net_counts net;
 
-	snprintf(status, sizeof(status), "%s%u of %zu partitions up, %u segments",
-		 run->stopping ? "ending: " : "", xpmd_peers_up(d), d->config->nr_partitions,
+	xpmd_net_client_counts(d->transport, &net);
+	snprintf(status, sizeof(status), "%s%s%u of %zu partitions up, %u segments",
+		 run->stopping ? "ending: " : "", net.up ? "" : "no xpmemd-net: ",
+		 xpmd_peers_up(d), d->config->nr_partitions,
 		 xpmd_owners_connected(xpmd_exporter_owners(d->exporter)));
 	if (strcmp(status, run->status) == 0)
 		return;
@@ -324,12 +343,15 @@ static int begin_cores(struct xpmd *d)
 	return d->home && d->replica ? 0 : -ENOMEM;
 }
 
-static int begin_transport(struct xpmd *d)
+static void write_metrics(void *ctx, FILE *to)
 {
-	static struct xpmd_transport_config transport;	/* stays as long as the transport */
-	const struct xpmd_config *config = d->config;
+	xpmd_metrics_write(ctx, to);
+}
 
-	transport = (struct xpmd_transport_config){
+static int begin_transport(struct xpmd *d, const struct options *options)
+{
+	const struct xpmd_config *config = d->config;
+	const struct xpmd_transport_config transport = {
 		.self = config->number,
 		.self_name = config->name,
 		.listen = (const char *const *)config->listen,
@@ -340,8 +362,33 @@ static int begin_transport(struct xpmd *d)
 		.authority = config->authority,
 		.send_limit = SEND_LIMIT,
 	};
-	return xpmd_transport_new(&d->transport, d->event, &transport, &xpmd_peers_session_ops,
-				  d->peers);
+	struct xpmd_net_config net = {
+		.start = d->net_start,
+		.metrics = config->metrics,
+		.write_metrics = write_metrics,
+		.ctx = d,
+		.debug = options->foreground,
+	};
+	int rc = xpmd_net_start_user(config->net_user, &net.uid, &net.gid);
+
+	if (rc < 0)
+		return rc;
+	return xpmd_net_client_new(&d->transport, d->event, &transport, &net,
+				   &xpmd_peers_session_ops, d->peers);
+}
+
+/* Where xpmemd-net is to come from: also this may fork. */
+static int begin_net(struct xpmd *d, const struct options *options)
+{
+	uid_t uid;
+	gid_t gid;
+	int rc = xpmd_net_start_user(d->config->net_user, &uid, &gid);
+
+	if (rc < 0)
+		return rc;
+	if (options->net_socket)
+		return xpmd_net_start_socket(&d->net_start, options->net_socket, uid);
+	return xpmd_net_start_program(&d->net_start, options->net);
 }
 
 static int begin(struct run *run, const struct options *options)
@@ -359,21 +406,23 @@ static int begin(struct run *run, const struct options *options)
 		xpmd_log(LOG_ERR, "%s: %s", options->trace, strerror(-rc));
 		return rc;
 	}
-	/* It forks: before there are threads, and before memory is locked. */
+	/* They fork: before there are threads, and before memory is locked. */
 	rc = xpmd_identity_new(&d->identity, d->config->munge_socket);
+	if (rc >= 0)
+		rc = begin_net(d, options);
 	if (rc < 0)
 		return rc;
 	rc = begin_event(run);
 	if (rc < 0)
 		return rc;
-	xpmd_privilege_pin();
+	xpmd_privilege_pin(true);
 	rc = begin_channel(d);
 	if (rc >= 0)
 		rc = begin_cores(d);
 	if (rc >= 0)
 		rc = xpmd_identity_start(d->identity, d, &xpmd_peers_identity_ops);
 	if (rc >= 0)
-		rc = begin_transport(d);
+		rc = begin_transport(d, options);
 	/* Before the first worker: capabilities are a thread's. */
 	if (rc >= 0)
 		rc = xpmd_privilege_drop();
@@ -383,8 +432,6 @@ static int begin(struct run *run, const struct options *options)
 		rc = xpmd_importer_start(d->importer);
 	if (rc >= 0)
 		rc = xpmd_control_new(&d->control, d);
-	if (rc >= 0 && d->config->metrics)
-		rc = xpmd_metrics_new(&d->metrics, d);
 	if (rc >= 0)
 		rc = xpmd_kchannel_start(d->channel, d->event, &channel_ops, d);
 	return rc;
@@ -402,13 +449,13 @@ static void finish(struct run *run, int status)
 {
 	struct xpmd *d = &run->d;
 
-	xpmd_metrics_free(d->metrics);
 	xpmd_control_free(d->control);
 	if (d->exporter)
 		xpmd_exporter_stop(d->exporter);
 	if (!workers_ended())
 		_exit(status);
 	xpmd_transport_free(d->transport);
+	xpmd_net_start_free(d->net_start);
 	xpmd_identity_free(d->identity);
 	xpmd_home_free(d->home);
 	xpmd_replica_free(d->replica);
@@ -436,8 +483,12 @@ int main(int argc, char **argv)
 	if (!run.d.config)
 		return EXIT_FAILURE;
 	if (options.check) {
+		uid_t uid;
+		gid_t gid;
+
+		rc = xpmd_net_start_user(run.d.config->net_user, &uid, &gid);
 		xpmd_config_free(run.d.config);
-		return EXIT_SUCCESS;
+		return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	}
 	rc = begin(&run, &options);
 	if (rc < 0) {

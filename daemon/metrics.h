@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* GET /metrics: the counters as Prometheus reads them. */
+/* What can be counted, as Prometheus reads it; xpmemd-net has the server (net_http.h). */
 #ifndef XPMD_METRICS_H
 #define XPMD_METRICS_H
 
-struct xpmd;
-struct xpmd_metrics;
+#include <stdio.h>
 
-/* At d->config->metrics, which is there */
-int xpmd_metrics_new(struct xpmd_metrics **ret, struct xpmd *d);
-void xpmd_metrics_free(struct xpmd_metrics *metrics);
+struct xpmd;
+
+void xpmd_metrics_write(const struct xpmd *d, FILE *to);
 
 #endif /* XPMD_METRICS_H */

@@ -4,6 +4,7 @@
  * is open, memory is locked and its limit lifted.  Sockets and files are of root's own
  * directory; what is left of uid 0 without capabilities is enough for them.
  */
+#define _GNU_SOURCE
 #include "privilege.h"
 
 #include "log.h"
@@ -25,33 +26,54 @@
 
 #define OOM_SCORE "-900"
 
-void xpmd_privilege_pin(void)
+static void refused(bool tell, int priority, const char *what)
+{
+	if (tell)
+		xpmd_log(priority, "%s: %s", what, strerror(errno));
+}
+
+void xpmd_privilege_pin(bool tell)
 {
 	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 	int fd;
 
 	if (setrlimit(RLIMIT_MEMLOCK, &unlimited) < 0)
-		xpmd_log(LOG_WARNING, "limit of locked memory: %s", strerror(errno));
+		refused(tell, LOG_WARNING, "limit of locked memory");
 	else if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
-		xpmd_log(LOG_WARNING, "memory is not locked: %s", strerror(errno));
+		refused(tell, LOG_WARNING, "memory is not locked");
 	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0)
-		xpmd_log(LOG_INFO, "PR_SET_IO_FLUSHER: %s", strerror(errno));
+		refused(tell, LOG_INFO, "PR_SET_IO_FLUSHER");
 	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, OOM_SCORE, sizeof(OOM_SCORE) - 1) < 0)
-		xpmd_log(LOG_INFO, "oom_score_adj: %s", strerror(errno));
+		refused(tell, LOG_INFO, "oom_score_adj");
 	if (fd >= 0)
 		close(fd);
 }
 
-int xpmd_privilege_drop(void)
+int xpmd_privilege_keep(uint64_t keep)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	const struct __user_cap_data_struct none[2] = { { 0 } };
+	struct __user_cap_data_struct data[2];
 
-	for (int cap = 0; cap < 64; cap++)
-		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);	/* fails when there was none */
-	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	if (syscall(SYS_capset, &header, none) < 0)
+	if (syscall(SYS_capget, &header, data) < 0)
 		return -errno;
+	for (int cap = 0; cap < 64; cap++)
+		if (!(keep >> cap & 1))
+			prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);	/* EINVAL past the last */
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	data[0].permitted &= (uint32_t)keep;
+	data[1].permitted &= (uint32_t)(keep >> 32);
+	data[0].effective = data[0].permitted;
+	data[1].effective = data[1].permitted;
+	data[0].inheritable = data[1].inheritable = 0;
+	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+int xpmd_privilege_drop(void)
+{
+	int rc = xpmd_privilege_keep(0);
+
+	if (rc < 0)
+		return rc;
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }

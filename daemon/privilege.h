@@ -3,12 +3,18 @@
 #ifndef XPMD_PRIVILEGE_H
 #define XPMD_PRIVILEGE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /*
  * The kernel must be able to go on without waiting for the daemon's memory, as it may
  * be waiting for the daemon: nothing of it is paged out, its allocations write nothing
- * back, and it is not what is killed when memory is short.  What is refused is logged.
+ * back, and it is not what is killed when memory is short.  What is refused is logged, if @tell.
  */
-void xpmd_privilege_pin(void);
+void xpmd_privilege_pin(bool tell);
+
+/* Nothing but @keep, of the permitted, effective and bounding sets: 0 or -errno */
+int xpmd_privilege_keep(uint64_t keep);
 
 /*
  * Gives up all capabilities: becoming a user, for whom a credential is made, is another

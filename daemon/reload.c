@@ -56,6 +56,8 @@ static void compare(const struct xpmd_config *was, const struct xpmd_config *is)
 	    !same(was->control_socket, is->control_socket) ||
 	    !same(was->munge_socket, is->munge_socket) || !same(was->metrics, is->metrics))
 		say("a socket or metrics");
+	if (!same(was->net_user, is->net_user))
+		say("net_user");
 }
 
 static void take_over(struct xpmd_partition *was, const struct xpmd_partition *is)

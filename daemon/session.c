@@ -9,6 +9,7 @@
 #include "session.h"
 
 #include "log.h"
+#include "transport_calls.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -326,76 +327,6 @@ void xpmd_session_greet(struct xpmd_stranger *stranger, const struct xpmd_wire_f
 
 /* --------------------------------------------------------------- frames */
 
-/*
- * Who may say it: the home of the segment, or the other side.  Leases are of both, and
- * name no segment.
- */
-static bool may_say(const struct xpmd_session *session, const struct xpmd_wire_frame *frame)
-{
-	uint32_t self = session->transport->config->self, other = session->partition->number;
-
-	switch (frame->type) {
-	case XPMEM_PROTO_READ:
-	case XPMEM_PROTO_WRITE:
-	case XPMEM_PROTO_TAKEN:
-	case XPMEM_PROTO_GIVE:
-	case XPMEM_PROTO_RECLAIM:
-	case XPMEM_PROTO_INSTALLED:
-		return frame->msg.segid >> 51 == self;
-	case XPMEM_PROTO_GRANT:
-	case XPMEM_PROTO_DENY:
-	case XPMEM_PROTO_TAKE:
-	case XPMEM_PROTO_GIVEN:
-	case XPMEM_PROTO_RECLAIMED:
-	case XPMEM_PROTO_GONE:
-		return frame->msg.segid >> 51 == other;
-	case XPMEM_PROTO_OPEN:
-		return frame->open.segid >> 51 == self;
-	case XPMEM_PROTO_ATTACH:
-		return frame->attach.segid >> 51 == self;
-	case XPMEM_PROTO_CLOSE:
-		return frame->close.segid >> 51 == self;
-	case XPMEM_PROTO_OPENED:
-		return frame->opened.segid >> 51 == other;
-	default:
-		return true;
-	}
-}
-
-static void dispatch(struct xpmd_session *session, const struct xpmd_wire_frame *frame)
-{
-	const struct xpmd_session_ops *ops = session->transport->ops;
-	uint32_t other = session->partition->number;
-	void *ctx = session->transport->ctx;
-
-	switch (frame->type) {
-	case XPMEM_PROTO_ASK_CHALLENGE:
-		ops->challenge(ctx, other, frame->challenge.id);
-		break;
-	case XPMEM_PROTO_CHALLENGE:
-		ops->challenged(ctx, other, frame->challenge.id, frame->challenge.nonce);
-		break;
-	case XPMEM_PROTO_OPEN:
-		ops->open(ctx, other, &frame->open);
-		break;
-	case XPMEM_PROTO_OPENED:
-		ops->opened(ctx, other, &frame->opened);
-		break;
-	case XPMEM_PROTO_ATTACH:
-		ops->attach(ctx, other, &frame->attach);
-		break;
-	case XPMEM_PROTO_ATTACHED:
-		ops->attached(ctx, other, &frame->attached);
-		break;
-	case XPMEM_PROTO_CLOSE:
-		ops->close(ctx, other, &frame->close);
-		break;
-	default:
-		ops->message(ctx, other, &frame->msg);
-		break;
-	}
-}
-
 static void on_frame(struct xpmd_conn *conn, const struct xpmd_wire_frame *frame)
 {
 	struct xpmd_session *session = conn->owner;
@@ -416,13 +347,15 @@ static void on_frame(struct xpmd_conn *conn, const struct xpmd_wire_frame *frame
 				 "a frame of type %d before the session is up", frame->type);
 		return;
 	}
-	if (!may_say(session, frame)) {
+	if (!xpmd_wire_may_say(frame, session->transport->config->self,
+			       session->partition->number)) {
 		xpmd_conn_refuse(conn, XPMEM_PROTO_BYE_FRAME,
 				 "a frame of type %d about a segment of another partition",
 				 frame->type);
 		return;
 	}
-	dispatch(session, frame);
+	xpmd_transport_dispatch(session->transport->ops, session->transport->ctx,
+				session->partition->number, frame);
 }
 
 static void on_ready(struct xpmd_conn *conn)
@@ -496,8 +429,9 @@ int xpmd_session_init(struct xpmd_session *session, struct xpmd_transport *trans
 	if (partition->address) {
 		rc = xpmd_address_parse(&session->address, partition->address);
 		if (rc < 0) {
-			xpmd_log(LOG_ERR, "partition %u: \"%s\" is no address", partition->number,
-				 partition->address);
+			xpmd_log(LOG_ERR, "partition %u: \"%s\" is no address%s", partition->number,
+				 partition->address,
+				 rc == -ENODEV ? " here: there is no such interface" : "");
 			return rc;
 		}
 		session->has_address = true;

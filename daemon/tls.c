@@ -28,12 +28,15 @@
 #include "xpmem_proto.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -176,6 +179,19 @@ static int log_ssl(const char *what, const char *file)
 	return -EINVAL;
 }
 
+static int open_file(const struct xpmd_transport_config *config, const char *what,
+		     const char *path)
+{
+	int fd = config->open_file ? config->open_file(config->open_ctx, path)
+				   : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0) {
+		fd = config->open_file ? fd : -errno;
+		xpmd_log(LOG_ERR, "%s %s: %s", what, path, strerror(-fd));
+	}
+	return fd;
+}
+
 static int load_keys(struct xpmd_tls_context *context, const struct xpmd_transport_config *config)
 {
 	size_t i;
@@ -190,7 +206,9 @@ static int load_keys(struct xpmd_tls_context *context, const struct xpmd_transpo
 
 		if (!partition->key_file)
 			continue;
-		rc = xpmd_key_read(&pair->key, partition->key_file);
+		rc = open_file(config, "key file", partition->key_file);
+		if (rc >= 0)
+			rc = xpmd_key_read(&pair->key, partition->key_file, rc);
 		if (rc < 0)
 			return rc;
 		pair->partition = partition;
@@ -199,10 +217,79 @@ static int load_keys(struct xpmd_tls_context *context, const struct xpmd_transpo
 	return 0;
 }
 
+static int open_bio(BIO **ret, const struct xpmd_transport_config *config, const char *what,
+		    const char *path)
+{
+	int fd = open_file(config, what, path);
+
+	if (fd < 0)
+		return fd;
+	*ret = BIO_new_fd(fd, BIO_CLOSE);
+	if (*ret)
+		return 0;
+	close(fd);
+	return -ENOMEM;
+}
+
+/* The first is the partition's, the rest lead to the authority. */
+static int load_chain(SSL_CTX *ssl, BIO *bio)
+{
+	X509 *certificate = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
+	int good = certificate && SSL_CTX_use_certificate(ssl, certificate) == 1;
+
+	X509_free(certificate);
+	while (good && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+		good = SSL_CTX_add0_chain_cert(ssl, certificate) == 1;
+		if (!good)
+			X509_free(certificate);
+	}
+	if (good)
+		ERR_clear_error();	/* that of the end of the file */
+	return good;
+}
+
+static int load_private(SSL_CTX *ssl, BIO *bio)
+{
+	/* No phrase: nobody is there to type one. */
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, (void *)"");
+	int good = key && SSL_CTX_use_PrivateKey(ssl, key) == 1 &&
+		   SSL_CTX_check_private_key(ssl) == 1;
+
+	EVP_PKEY_free(key);
+	return good;
+}
+
+static int load_authority(SSL_CTX *ssl, BIO *bio)
+{
+	X509_STORE *store = SSL_CTX_get_cert_store(ssl);
+	X509 *certificate;
+	int good = 0;
+
+	while ((certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+		good = X509_STORE_add_cert(store, certificate) == 1;
+		X509_free(certificate);
+		if (!good)
+			return 0;
+	}
+	if (good)
+		ERR_clear_error();
+	return good;
+}
+
 static int load_certificates(struct xpmd_tls_context *context,
 			     const struct xpmd_transport_config *config)
 {
-	SSL_CTX *ssl = context->ssl;
+	const struct {
+		const char *what, *path;
+		int (*load)(SSL_CTX *ssl, BIO *bio);
+	} files[] = {
+		{ "certificate", config->certificate, load_chain },
+		{ "key of the certificate", config->key, load_private },
+		{ "authority", config->authority, load_authority },
+	};
+	BIO *bio;
+	size_t i;
+	int rc;
 
 	if (!config->certificate && !config->key && !config->authority)
 		return 0;
@@ -210,14 +297,15 @@ static int load_certificates(struct xpmd_tls_context *context,
 		xpmd_log(LOG_ERR, "certificate, key and authority belong together: one is missing");
 		return -EINVAL;
 	}
-	if (SSL_CTX_use_certificate_chain_file(ssl, config->certificate) != 1)
-		return log_ssl("certificate", config->certificate);
-	if (SSL_CTX_use_PrivateKey_file(ssl, config->key, SSL_FILETYPE_PEM) != 1)
-		return log_ssl("key of the certificate", config->key);
-	if (SSL_CTX_check_private_key(ssl) != 1)
-		return log_ssl("key of the certificate", config->key);
-	if (SSL_CTX_load_verify_file(ssl, config->authority) != 1)
-		return log_ssl("authority", config->authority);
+	for (i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		rc = open_bio(&bio, config, files[i].what, files[i].path);
+		if (rc < 0)
+			return rc;
+		rc = files[i].load(context->ssl, bio) ? 0 : log_ssl(files[i].what, files[i].path);
+		BIO_free(bio);
+		if (rc < 0)
+			return rc;
+	}
 	context->certificates = true;
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include "session.h"
 
 #include "log.h"
+#include "transport_calls.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -198,7 +199,8 @@ static int listen_at(struct xpmd_listener *listener, const char *text)
 
 	rc = xpmd_address_parse(&address, text);
 	if (rc < 0) {
-		xpmd_log(LOG_ERR, "listen: \"%s\" is no address", text);
+		xpmd_log(LOG_ERR, "listen: \"%s\" is no address%s", text,
+			 rc == -ENODEV ? " here: there is no such interface" : "");
 		return rc;
 	}
 	listener->fd = socket(address.bytes.ss_family,
@@ -341,85 +343,12 @@ void xpmd_transport_free(struct xpmd_transport *t)
 
 /* --------------------------------------------------------------- calls */
 
-static int send_frame(struct xpmd_transport *t, uint32_t partition, struct xpmd_wire_frame *frame)
+int xpmd_transport_frame(struct xpmd_transport *t, uint32_t partition,
+			 struct xpmd_wire_frame *frame)
 {
 	struct xpmd_session *session = xpmd_session_find(t, partition);
 
 	return session ? xpmd_session_send(session, frame) : -ENOTCONN;
-}
-
-int xpmd_transport_send(struct xpmd_transport *t, uint32_t partition, enum xpmd_channel channel,
-			const struct xpmd_msg *msg)
-{
-	struct xpmd_wire_frame frame = {
-		.type = (enum xpmem_proto_type)msg->type,
-		.channel = channel,
-		.msg = *msg,
-	};
-
-	if (!xpmd_wire_is_msg(frame.type))
-		return -EINVAL;
-	return send_frame(t, partition, &frame);
-}
-
-int xpmd_transport_ask_challenge(struct xpmd_transport *t, uint32_t partition, uint64_t id)
-{
-	struct xpmd_wire_frame frame = {
-		.type = XPMEM_PROTO_ASK_CHALLENGE,
-		.challenge.id = id,
-	};
-
-	return send_frame(t, partition, &frame);
-}
-
-int xpmd_transport_challenge(struct xpmd_transport *t, uint32_t partition, uint64_t id,
-			     const uint8_t nonce[32])
-{
-	struct xpmd_wire_frame frame = {
-		.type = XPMEM_PROTO_CHALLENGE,
-		.challenge.id = id,
-	};
-
-	memcpy(frame.challenge.nonce, nonce, sizeof(frame.challenge.nonce));
-	return send_frame(t, partition, &frame);
-}
-
-int xpmd_transport_open(struct xpmd_transport *t, uint32_t partition, const struct xpmd_open *open)
-{
-	struct xpmd_wire_frame frame = { .type = XPMEM_PROTO_OPEN, .open = *open };
-
-	return send_frame(t, partition, &frame);
-}
-
-int xpmd_transport_opened(struct xpmd_transport *t, uint32_t partition,
-			  const struct xpmd_opened *opened)
-{
-	struct xpmd_wire_frame frame = { .type = XPMEM_PROTO_OPENED, .opened = *opened };
-
-	return send_frame(t, partition, &frame);
-}
-
-int xpmd_transport_attach(struct xpmd_transport *t, uint32_t partition,
-			  const struct xpmd_attach *attach)
-{
-	struct xpmd_wire_frame frame = { .type = XPMEM_PROTO_ATTACH, .attach = *attach };
-
-	return send_frame(t, partition, &frame);
-}
-
-int xpmd_transport_attached(struct xpmd_transport *t, uint32_t partition,
-			    const struct xpmd_attached *attached)
-{
-	struct xpmd_wire_frame frame = { .type = XPMEM_PROTO_ATTACHED, .attached = *attached };
-
-	return send_frame(t, partition, &frame);
-}
-
-int xpmd_transport_close_segment(struct xpmd_transport *t, uint32_t partition, int64_t segid)
-{
-	struct xpmd_wire_frame frame = { .type = XPMEM_PROTO_CLOSE, .close.segid = segid };
-
-	return send_frame(t, partition, &frame);
 }
 
 void xpmd_transport_flush(struct xpmd_transport *t)
@@ -468,6 +397,34 @@ bool xpmd_transport_is_up(const struct xpmd_transport *t, uint32_t partition)
 	return session && session->state == XPMD_SESSION_UP &&
 	       session->conn[XPMD_URGENT]->state == XPMD_CONN_OPEN &&
 	       session->conn[XPMD_BULK]->state == XPMD_CONN_OPEN;
+}
+
+uint64_t xpmd_transport_queued(const struct xpmd_transport *t, uint32_t partition,
+			       enum xpmd_channel channel)
+{
+	const struct xpmd_session *session = xpmd_session_find(t, partition);
+
+	return session && session->conn[channel] ? session->conn[channel]->queue.length : 0;
+}
+
+void xpmd_transport_hold(struct xpmd_transport *t, enum xpmd_channel channel, bool hold)
+{
+	size_t i;
+
+	if (t->conns.held[channel] == hold)
+		return;
+	t->conns.held[channel] = hold;
+	for (i = 0; i < t->config->nr_partitions; i++)
+		if (t->sessions[i].conn[channel])
+			xpmd_conn_held(t->sessions[i].conn[channel]);
+}
+
+void xpmd_transport_end(struct xpmd_transport *t, uint32_t partition, const char *why)
+{
+	struct xpmd_session *session = xpmd_session_find(t, partition);
+
+	if (session && session->state == XPMD_SESSION_UP)
+		xpmd_conn_fail(session->conn[XPMD_URGENT], "%s", why);
 }
 
 int xpmd_transport_address(const struct xpmd_transport *t, size_t index, char *text, size_t size)

@@ -7,8 +7,10 @@
  * waits for, and give-backs), unordered to each other.  It exists when both are up
  * and HELLO has been exchanged, and ends as a whole.
  *
- * tls.c makes the connections, over TCP or AF_VSOCK.  All of it runs in the one thread
- * of an sd-event loop and never blocks.
+ * There are two of these interfaces.  transport.c is the real one: tls.c makes the
+ * connections, over TCP or AF_VSOCK.  It runs in xpmemd-net.  net_client.c is what
+ * xpmemd is linked with: it has no sockets but those to xpmemd-net.  Each runs in the one
+ * thread of an sd-event loop and never blocks.
  */
 #ifndef XPMD_TRANSPORT_H
 #define XPMD_TRANSPORT_H
@@ -94,6 +96,9 @@ struct xpmd_transport_config {
 	size_t nr_partitions;
 	const char *certificate, *key, *authority; /* files, or NULL: pre-shared keys alone */
 	uint64_t send_limit;		/* bytes queued a channel; 0: no limit */
+	/* How files of the configuration are opened: a descriptor or -errno; NULL: open(2) */
+	int (*open_file)(void *ctx, const char *path);
+	void *open_ctx;
 };
 
 /*
@@ -144,6 +149,13 @@ struct xpmd_transport_counts {
 void xpmd_transport_counts(const struct xpmd_transport *t, uint32_t partition,
 			   struct xpmd_transport_counts *counts);
 bool xpmd_transport_is_up(const struct xpmd_transport *t, uint32_t partition);
+/* Bytes that a channel could not send yet */
+uint64_t xpmd_transport_queued(const struct xpmd_transport *t, uint32_t partition,
+			       enum xpmd_channel channel);
+/* Nothing of that channel is received, of nobody, until told otherwise: who reads is slow. */
+void xpmd_transport_hold(struct xpmd_transport *t, enum xpmd_channel channel, bool hold);
+/* Ends a session, if there is one; down() is called from the event loop. */
+void xpmd_transport_end(struct xpmd_transport *t, uint32_t partition, const char *why);
 /* Where listener @index, of config->listen, really listens (port 0 is any); 0 or -ENOENT */
 int xpmd_transport_address(const struct xpmd_transport *t, size_t index, char *text, size_t size);
 

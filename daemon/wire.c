@@ -566,3 +566,33 @@ enum xpmd_wire_reason xpmd_wire_encode(const struct xpmd_wire_frame *frame, void
 	*data_length_ret = data_length;
 	return XPMD_WIRE_OK;
 }
+
+bool xpmd_wire_may_say(const struct xpmd_wire_frame *frame, uint32_t self, uint32_t other)
+{
+	switch (frame->type) {
+	case XPMEM_PROTO_READ:
+	case XPMEM_PROTO_WRITE:
+	case XPMEM_PROTO_TAKEN:
+	case XPMEM_PROTO_GIVE:
+	case XPMEM_PROTO_RECLAIM:
+	case XPMEM_PROTO_INSTALLED:
+		return frame->msg.segid >> 51 == self;
+	case XPMEM_PROTO_GRANT:
+	case XPMEM_PROTO_DENY:
+	case XPMEM_PROTO_TAKE:
+	case XPMEM_PROTO_GIVEN:
+	case XPMEM_PROTO_RECLAIMED:
+	case XPMEM_PROTO_GONE:
+		return frame->msg.segid >> 51 == other;
+	case XPMEM_PROTO_OPEN:
+		return frame->open.segid >> 51 == self;
+	case XPMEM_PROTO_ATTACH:
+		return frame->attach.segid >> 51 == self;
+	case XPMEM_PROTO_CLOSE:
+		return frame->close.segid >> 51 == self;
+	case XPMEM_PROTO_OPENED:
+		return frame->opened.segid >> 51 == other;
+	default:
+		return true;
+	}
+}

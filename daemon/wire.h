@@ -95,6 +95,11 @@ enum xpmd_wire_reason xpmd_wire_decode(struct xpmd_wire_frame *ret, const void *
 enum xpmd_wire_reason xpmd_wire_encode(const struct xpmd_wire_frame *frame, void *body,
 				       size_t *body_length_ret, size_t *data_length_ret);
 
+/*
+ * Whether partition @other may say that to @self: the home of the segment, or the other
+ * side.  Leases are of both, and name no segment.
+ */
+bool xpmd_wire_may_say(const struct xpmd_wire_frame *frame, uint32_t self, uint32_t other);
 bool xpmd_wire_is_msg(enum xpmem_proto_type type);
 const char *xpmd_wire_text(enum xpmd_wire_reason reason);
 const char *xpmd_wire_bye_text(enum xpmem_proto_reason reason);

@@ -17,6 +17,7 @@ partition_configure() {
 		echo "number = $XPMEM_GUEST"
 		echo "name = \"guest$XPMEM_GUEST\""
 		echo "listen = { \"tcp://192.0.2.$XPMEM_GUEST:7474\" }"
+		echo "net_user = nobody"
 		echo "control_socket = \"$PARTITION_DIR/control.sock\""
 		(($# == 0)) || printf '%s\n' "$@"
 		for ((i = 1; i <= XPMEM_GUESTS; i++)); do

@@ -4,7 +4,9 @@
 
 #include <arpa/inet.h>
 #include <check.h>
+#include <dirent.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -45,9 +47,19 @@ static void write_file(const char *directory, const char *name, const char *text
 	close(fd);
 }
 
+/* As in tests/wire/peers.h, the environment may want AF_VSOCK. */
+static void format_address(char *text, size_t size, unsigned int port)
+{
+	const char *transport = getenv("XPMEM_TEST_TRANSPORT");
+
+	snprintf(text, size, "%s:%u", transport && !strcmp(transport, "vsock") ? "vsock://1"
+									       : "tcp://127.0.0.1",
+		 port);
+}
+
 void partitions_new(struct partition p[2], const char *settings)
 {
-	char base[] = "/tmp/xpmemd-test-XXXXXX", text[2048], path[160];
+	char base[] = "/tmp/xpmemd-test-XXXXXX", text[2048], path[160], here[64], there[64];
 
 	ck_assert_ptr_nonnull(mkdtemp(base));
 	for (unsigned int i = 0; i < 2; i++) {
@@ -64,15 +76,18 @@ void partitions_new(struct partition p[2], const char *settings)
 	for (unsigned int i = 0; i < 2; i++) {
 		write_file(p[i].directory, "key",
 			   "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n");
+		format_address(here, sizeof(here), p[i].port);
+		format_address(there, sizeof(there), p[!i].port);
 		snprintf(text, sizeof(text),
-			 "number = %u\nname = \"p%u\"\nlisten = { \"tcp://127.0.0.1:%u\" }\n"
+			 "number = %u\nname = \"p%u\"\nlisten = { \"%s\" }\n"
 			 "lease_ms = 1000\nskew_ms = 100\nfault_ms = 8000\n"
 			 "owner_socket = \"%s\"\ncontrol_socket = \"%s\"\n"
+			 "net_user = \"nobody\"\n"
 			 "metrics = \"127.0.0.1:%u\"\n"
-			 "partition \"p%u\" {\n\tnumber = %u\n\taddress = \"tcp://127.0.0.1:%u\"\n"
+			 "partition \"p%u\" {\n\tnumber = %u\n\taddress = \"%s\"\n"
 			 "\tkey_file = \"%s/key\"\n\tusers = \"trust\"\n%s}\n",
-			 i + 1, i + 1, p[i].port, p[i].owner_socket, p[i].control_socket,
-			 p[i].metrics_port, 2 - i, 2 - i, p[!i].port, p[i].directory,
+			 i + 1, i + 1, here, p[i].owner_socket, p[i].control_socket,
+			 p[i].metrics_port, 2 - i, 2 - i, there, p[i].directory,
 			 i ? "" : settings);
 		write_file(p[i].directory, "conf", text);
 		snprintf(path, sizeof(path), "%s/ctl", p[i].directory);
@@ -80,18 +95,43 @@ void partitions_new(struct partition p[2], const char *settings)
 	}
 }
 
+/* As its unit does: as another user, and before there is anything to connect to */
+static void start_apart(struct partition *p, const char *net_socket)
+{
+	char base[64];
+
+	strcpy(base, p->directory);
+	*strrchr(base, '/') = '\0';
+	ck_assert_int_eq(chmod(base, 0711) | chmod(p->directory, 0711), 0);
+	p->net = fork();
+	if (p->net == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setgid(65534) < 0 ||
+				       setuid(65534) < 0))
+			_exit(127);
+		execl(XPMEMD_NET, "xpmemd-net", "--socket", net_socket, NULL);
+		_exit(127);
+	}
+}
+
 void partition_start(struct partition *p)
 {
 	char conf[128], trace[128];
 	unsigned int hellos = p->module.hellos;
+	char net_socket[128];
 
+	snprintf(net_socket, sizeof(net_socket), "%s/net", p->directory);
+	if (p->apart && !p->net)
+		start_apart(p, net_socket);
 	snprintf(conf, sizeof(conf), "%s/conf", p->directory);
 	snprintf(trace, sizeof(trace), "%s/trace", p->directory);
 	p->daemon = fork();
 	if (p->daemon == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		setenv(FAKECTL_ENVIRONMENT, p->module.path, 1);
-		execl(XPMEMD, "xpmemd", "--foreground", "--config", conf, "--trace", trace, NULL);
+		execl(XPMEMD, "xpmemd", "--foreground", "--config", conf, "--trace", trace,
+		      p->apart ? "--net-socket" : "--net", p->apart ? net_socket : XPMEMD_NET,
+		      NULL);
 		_exit(127);
 	}
 	for (int i = 0; i < 1000 && (p->module.hellos == hellos ||
@@ -122,12 +162,49 @@ void partition_kill(struct partition *p)
 	unlink(p->control_socket);
 }
 
+static pid_t parent_of(pid_t pid, char name[32])
+{
+	char path[64];
+	int parent = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	file = fopen(path, "r");
+	if (file && fscanf(file, "%*d (%31[^)]) %*c %d", name, &parent) != 2)
+		parent = 0;
+	if (file)
+		fclose(file);
+	return parent;
+}
+
+void partition_kill_net(struct partition *p)
+{
+	char name[32] = "", other[32];
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	pid_t pid, found = 0;
+
+	while (!found && (entry = readdir(dir))) {
+		pid = atoi(entry->d_name);
+		if (pid > 0 && parent_of(parent_of(pid, name), other) == p->daemon &&
+		    !strcmp(name, "xpmemd-net"))
+			found = pid;
+	}
+	closedir(dir);
+	ck_assert_int_gt(found, 0);
+	ck_assert_int_eq(kill(found, SIGKILL), 0);
+}
+
 void partitions_remove(struct partition p[2])
 {
-	static const char *const names[] = { "ctl", "conf", "key", "trace", "owner", "control" };
+	static const char *const names[] = {
+		"ctl", "conf", "key", "trace", "owner", "control", "net",
+	};
 	char path[160];
 
 	for (unsigned int i = 0; i < 2; i++) {
+		if (p[i].net)
+			ck_assert_int_eq(waitpid(p[i].net, NULL, 0), p[i].net);
 		for (size_t j = 0; j < sizeof(names) / sizeof(names[0]); j++) {
 			snprintf(path, sizeof(path), "%s/%s", p[i].directory, names[j]);
 			unlink(path);

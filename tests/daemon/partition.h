@@ -12,6 +12,8 @@ struct partition {
 	char directory[64], owner_socket[96], control_socket[96];
 	struct module module;
 	pid_t daemon;
+	bool apart;		/* xpmemd-net is started beside it, as by systemd */
+	pid_t net;
 };
 
 /* Two that know each other, in a new directory below @base; @settings are added to the first */
@@ -20,6 +22,8 @@ void partition_start(struct partition *p);
 /* SIGTERM, and the daemon's exit status, or -1: it was killed by a signal */
 int partition_stop(struct partition *p);
 void partition_kill(struct partition *p);
+/* SIGKILL to its xpmemd-net */
+void partition_kill_net(struct partition *p);
 /* The directory and what is in it; a test that fails leaves them. */
 void partitions_remove(struct partition p[2]);
 /* Until the session is up */

@@ -24,11 +24,13 @@
 static struct partition p[2];
 static struct fakeowner owner;
 
-static void begin_with(const char *settings)
+static void begin_with(const char *settings, const char *lease)
 {
 	if (!fakeowner_can())
 		exit(77);
 	partitions_new(p, settings);
+	for (unsigned int i = 0; i < 2; i++)
+		partition_change(&p[i], "lease_ms = 1000", lease);
 	partition_start(&p[0]);
 	partition_start(&p[1]);
 	partitions_meet(p);
@@ -38,11 +40,23 @@ static void begin_with(const char *settings)
 	ck_assert_int_eq(fakeowner_connect(&owner, p[0].owner_socket), 0);
 }
 
-static void begin(void)
+static void get_all(void)
 {
-	begin_with("");
 	ck_assert_int_eq(module_get(&p[1].module, SEGID, true), PAGES * 4096);
 	ck_assert_int_eq(module_attach(&p[1].module, SEGID, 0, PAGES), 0);
+}
+
+static void begin(void)
+{
+	begin_with("", "lease_ms = 1000");
+	get_all();
+}
+
+/* For what is about coming back in time, on a machine that has other things to do */
+static void begin_patiently(void)
+{
+	begin_with("", "lease_ms = 3000");
+	get_all();
 }
 
 static void end(void)
@@ -272,7 +286,7 @@ END_TEST
 
 START_TEST(read_only_partition)
 {
-	begin_with("\taccess = \"read-only\"\n");
+	begin_with("\taccess = \"read-only\"\n", "lease_ms = 1000");
 	ck_assert_int_eq(module_get(&p[1].module, SEGID, true), -EACCES);
 	ck_assert_int_eq(module_get(&p[1].module, SEGID, false), PAGES * 4096);
 	end();
@@ -281,7 +295,7 @@ END_TEST
 
 START_TEST(pages_max)
 {
-	begin_with("\tpages_max = 63\n");
+	begin_with("\tpages_max = 63\n", "lease_ms = 1000");
 	ck_assert_int_eq(module_get(&p[1].module, SEGID, true), -EDQUOT);
 	end();
 }
@@ -291,7 +305,7 @@ START_TEST(refused_owners)
 {
 	struct fakeowner other;
 
-	begin_with("");
+	begin_with("", "lease_ms = 1000");
 	fakeowner_map(&other, SEGID + 1, 1);
 	ck_assert_int_eq(fakeowner_connect(&other, p[0].owner_socket), ENOENT);
 	module_share(&p[0].module, SEGID + 1, other.memory, 1, 0);
@@ -338,7 +352,7 @@ END_TEST
 
 START_TEST(home_daemon_begins_anew)
 {
-	begin();
+	begin_patiently();
 	remote_store(1, 5);
 	*fakeowner_word(&owner, 2) = 6;
 	ck_assert_uint_eq(remote_load(2), 6);
@@ -349,7 +363,7 @@ START_TEST(home_daemon_begins_anew)
 
 		clock_gettime(CLOCK_BOOTTIME, &now);
 		p[0].module.grace_until = (uint64_t)now.tv_sec * 1000000000ULL +
-					  (uint64_t)now.tv_nsec + 2500000000ULL;
+					  (uint64_t)now.tv_nsec + 4500000000ULL;
 	}
 	partition_start(&p[0]);
 	ck_assert_int_eq(fakeowner_connect(&owner, p[0].owner_socket), 0);
@@ -412,7 +426,7 @@ END_TEST
 
 START_TEST(partition_daemon_begins_anew)
 {
-	begin();
+	begin_patiently();
 	remote_store(1, 5);
 	partition_kill(&p[1]);
 	partition_start(&p[1]);
@@ -420,6 +434,48 @@ START_TEST(partition_daemon_begins_anew)
 	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 5);
 	remote_store(1, 6);
 	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 6);
+	end();
+}
+END_TEST
+
+/* As systemd starts them; xpmemd-net waits for xpmemd, and ends with it. */
+START_TEST(two_services)
+{
+	if (!fakeowner_can())
+		exit(77);
+	partitions_new(p, "");
+	p[0].apart = true;
+	partition_start(&p[0]);
+	partition_start(&p[1]);
+	partitions_meet(p);
+	fakeowner_map(&owner, SEGID, PAGES);
+	module_share(&p[0].module, SEGID, owner.memory, PAGES,
+		     XPMEM_SHARE_READ | XPMEM_SHARE_WRITE);
+	ck_assert_int_eq(fakeowner_connect(&owner, p[0].owner_socket), 0);
+	ck_assert_int_eq(module_get(&p[1].module, SEGID, true), PAGES * 4096);
+	remote_store(1, 5);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 5);
+	end();
+}
+END_TEST
+
+/* Of either side: a cut link, and another one within the lease */
+START_TEST(network_begins_anew)
+{
+	char reply[4096];
+
+	begin_patiently();
+	for (unsigned int i = 0; i < 2; i++) {
+		remote_store(1, 5 + i);
+		*fakeowner_word(&owner, 2) = 60 + i;
+		ck_assert_uint_eq(remote_load(2), 60 + i);
+		partition_kill_net(&p[i]);
+		ck_assert_uint_eq(*fakeowner_word(&owner, 1), 5 + i);
+		*fakeowner_word(&owner, 2) = 70 + i;
+		ck_assert_uint_eq(remote_load(2), 70 + i);
+		partition_ask(&p[i], "{\"command\": \"counters\"}\n", reply, sizeof(reply));
+		ck_assert_ptr_nonnull(strstr(reply, "\"net\":{\"starts\":2,"));
+	}
 	end();
 }
 END_TEST
@@ -538,6 +594,8 @@ int main(void)
 	add_case(suite, "dead_partition", dead_partition);
 	add_case(suite, "home_daemon_begins_anew", home_daemon_begins_anew);
 	add_case(suite, "partition_daemon_begins_anew", partition_daemon_begins_anew);
+	add_case(suite, "two_services", two_services);
+	add_case(suite, "network_begins_anew", network_begins_anew);
 	add_case(suite, "gone_while_no_daemon", gone_while_no_daemon);
 	add_case(suite, "limits_read_again", limits_read_again);
 	add_case(suite, "metrics", metrics);

@@ -5,7 +5,7 @@
  * arguments.  The first byte says whether the other side is the client or the server.
  *
  * sources: daemon/wire.c daemon/conn.c daemon/session.c daemon/transport.c
- * sources: daemon/address.c daemon/queue.c tests/fuzz/fake_tls.c
+ * sources: daemon/transport_calls.c daemon/address.c daemon/queue.c tests/fuzz/fake_tls.c
  */
 #define _GNU_SOURCE
 #include "config.h"

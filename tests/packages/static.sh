@@ -8,6 +8,7 @@
 #  rpm            the spec parses, with each part and without
 #  spack          the recipe is Python
 #  modulefile     it sets what it should, and nothing that is not in the prefix
+#  systemd        the services are well shut in, and of one mind with what is installed
 #  observability  alerts and dashboard name metrics that the daemon exports
 #  bpftrace       the scripts name tracepoints and fields that the module has
 
@@ -80,6 +81,30 @@ END
 	tclsh "$tmp/run.tcl" "$tmp/modulefile" >"$tmp/out" 2>"$tmp/help" || die "$(cat "$tmp/help")"
 	for line in XPMEM_DIR= CPATH=/include LD_LIBRARY_PATH=/lib PKG_CONFIG_PATH=/lib/pkgconfig; do
 		grep -qx "${line%%=*}=$tmp/xpmem${line#*=}" "$tmp/out" || die "no $line: $(cat "$tmp/out")"
+	done
+	;;
+systemd)
+	# What a service may do, as systemd counts it: 10.0 is everything
+	for unit in xpmemd xpmemd-net; do
+		file=$packaging/systemd/$unit.service
+		program=$(sed -n "s|^ExecStart=\([^ ]*\).*|\1|p" "$file")
+		case $program in
+		/usr/sbin/xpmemd | /usr/libexec/xpmemd-net) ;;
+		*) die "$unit starts $program" ;;
+		esac
+		grep -qx "${program#/}" "$packaging/debian/xpmemd.install" || die "no package has $program"
+	done
+	same socket "$(sed -n 's/^ExecStart=.* --net-socket=//p' "$packaging/systemd/xpmemd.service")" \
+		"$(sed -n 's/^ExecStart=.* --socket=//p' "$packaging/systemd/xpmemd-net.service")"
+	user=$(sed -n 's/^User=//p' "$packaging/systemd/xpmemd-net.service")
+	grep -q "^u $user " "$packaging/sysusers.d/xpmemd.conf" || die "nobody makes the user $user"
+	grep -q "DEFAULT_NET_USER \"$user\"" "$SOURCE_DIR/daemon/config.c" || die "xpmemd expects another user"
+	need systemd-analyze
+	for unit in xpmemd xpmemd-net; do
+		# --threshold is in tenths
+		systemd-analyze security --offline=true --no-pager --threshold=20 \
+			"$packaging/systemd/$unit.service" >"$tmp/security" 2>&1 ||
+			die "$unit.service: $(grep -E '✗|→' "$tmp/security" || cat "$tmp/security")"
 	done
 	;;
 observability)

@@ -3,13 +3,12 @@
 #define _GNU_SOURCE
 #include "peers.h"
 
+#include "address.h"
 #include "log.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +78,39 @@ void run_for(unsigned int ms)
 		ck_assert_int_ge(sd_event_run(event, 5000), 0);
 }
 
+static bool is_vsock(void)
+{
+	const char *transport = getenv("XPMEM_TEST_TRANSPORT");
+
+	return transport && !strcmp(transport, "vsock");
+}
+
+unsigned int patience(void)
+{
+	const char *text = getenv("XPMEM_TEST_PATIENCE");
+
+	return text && atoi(text) > 0 ? (unsigned int)atoi(text) : 1;
+}
+
+const char *nobody_there(void)
+{
+	return is_vsock() ? "Connection reset by peer" : "Connection refused";
+}
+
+/* AF_VSOCK finds no free port by itself that could be told before. */
+static void any_address(char *text, size_t size)
+{
+	static unsigned int port;
+
+	if (!is_vsock()) {
+		snprintf(text, size, "tcp://127.0.0.1:0");
+		return;
+	}
+	if (!port)
+		port = 1024 + (unsigned int)getpid() * 16;
+	snprintf(text, size, "vsock://1:%u", port++);
+}
+
 void peers_begin(void)
 {
 	ck_assert_ptr_nonnull(mkdtemp(directory));
@@ -136,7 +168,7 @@ static void on_hello(void *ctx, struct xpmd_hello *hello)
 		.incarnation = peer->incarnation,
 		.lease_ns = 3000000000,
 		.skew_ns = 100000000,
-		.grace_ns = 7,
+		.grace_ns = PEERS_GRACE_NS,
 		.features = peer->features,
 	};
 }
@@ -264,7 +296,8 @@ static const struct xpmd_session_ops ops = {
 void peer_init(struct peer *peer, uint32_t number)
 {
 	*peer = (struct peer){ .number = number, .incarnation = 1000 + number };
-	peer->listen[0] = "tcp://127.0.0.1:0";
+	any_address(peer->listen_text, sizeof(peer->listen_text));
+	peer->listen[0] = peer->listen_text;
 	peer->config = (struct xpmd_transport_config){
 		.self = number,
 		.self_name = "self",
@@ -288,9 +321,39 @@ struct xpmd_partition *peer_knows(struct peer *peer, uint32_t number, const char
 	return partition;
 }
 
+#ifdef XPMEMD_NET
+int peer_start_with(struct peer *peer, const struct xpmd_net_config *net)
+{
+	return xpmd_net_client_new(&peer->transport, event, &peer->config, net, &ops, peer);
+}
+
+/* The transport is another process's: that of net_client.h. */
+static int new_transport(struct peer *peer)
+{
+	struct xpmd_net_config net = { 0 };
+	int rc = xpmd_net_start_program(&peer->start, XPMEMD_NET);
+
+	if (rc < 0)
+		return rc;
+	net.start = peer->start;
+	ck_assert_int_eq(xpmd_net_start_user("nobody", &net.uid, &net.gid), 0);
+	rc = peer_start_with(peer, &net);
+	if (rc < 0) {
+		xpmd_net_start_free(peer->start);
+		peer->start = NULL;
+	}
+	return rc;
+}
+#else
+static int new_transport(struct peer *peer)
+{
+	return xpmd_transport_new(&peer->transport, event, &peer->config, &ops, peer);
+}
+#endif
+
 int peer_start(struct peer *peer)
 {
-	int rc = xpmd_transport_new(&peer->transport, event, &peer->config, &ops, peer);
+	int rc = new_transport(peer);
 
 	if (!rc && peer->config.listen[0])
 		ck_assert_int_eq(xpmd_transport_address(peer->transport, 0, peer->address,
@@ -302,6 +365,10 @@ void peer_stop(struct peer *peer)
 {
 	xpmd_transport_free(peer->transport);
 	peer->transport = NULL;
+#ifdef XPMEMD_NET
+	xpmd_net_start_free(peer->start);
+	peer->start = NULL;
+#endif
 	memset(peer->is_up, 0, sizeof(peer->is_up));
 }
 
@@ -315,11 +382,11 @@ uint64_t refused(const struct peer *peer, uint32_t partition)
 
 int connect_plainly(const struct peer *peer)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct xpmd_address address;
+	int fd;
 
-	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	in.sin_port = htons((uint16_t)atoi(strrchr(peer->address, ':') + 1));
-	ck_assert_int_eq(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+	ck_assert_int_eq(xpmd_address_parse(&address, peer->address), 0);
+	fd = socket(address.bytes.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address.bytes, address.length), 0);
 	return fd;
 }

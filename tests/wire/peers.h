@@ -2,25 +2,31 @@
 /*
  * Partitions for the tests of sessions: several transports in one process and one event
  * loop, over loopback.  What a transport tells is kept here.
+ *
+ * The environment may have XPMEM_TEST_TRANSPORT=vsock: AF_VSOCK in the place of TCP,
+ * with the kernel's vsock_loopback; and XPMEM_TEST_PATIENCE, by which time-outs are longer.
  */
 #ifndef PEERS_H
 #define PEERS_H
 
 #include "check_main.h"
 #include "config.h"
-#include "transport.h"
+#include "net_client.h"
 
 #include <stdbool.h>
 
 #define PEERS_MAX 3
+#define PEERS_GRACE_NS 7000000000u
 
 struct peer {
 	uint32_t number;
 	uint64_t incarnation, features;
+	struct xpmd_net_start *start;	/* where sessions are another process's */
 	struct xpmd_transport *transport;
 	struct xpmd_transport_config config;
 	struct xpmd_partition partitions[PEERS_MAX];
 	const char *listen[2];
+	char listen_text[64];
 	char address[64];
 
 	unsigned int ups, downs;
@@ -59,11 +65,15 @@ void peer_init(struct peer *peer, uint32_t number);
 struct xpmd_partition *peer_knows(struct peer *peer, uint32_t number, const char *name,
 				  const char *address, char *key_file);
 int peer_start(struct peer *peer);
+#ifdef XPMEMD_NET
+/* By an xpmemd-net that comes from elsewhere */
+int peer_start_with(struct peer *peer, const struct xpmd_net_config *net);
+#endif
 void peer_stop(struct peer *peer);
 
 /* Runs the event loop until @condition, or fails after some seconds. */
 #define run_until(condition) do {						\
-	uint64_t run_until_deadline = now_ms() + 10000;				\
+	uint64_t run_until_deadline = now_ms() + 10000 * patience();		\
 	while (!(condition)) {							\
 		ck_assert_msg(now_ms() < run_until_deadline,			\
 			      "timed out: " #condition "\n%s", log_text);	\
@@ -72,6 +82,9 @@ void peer_stop(struct peer *peer);
 } while (0)
 void run_for(unsigned int ms);
 uint64_t now_ms(void);
+unsigned int patience(void);
+/* What a connection to a port where nobody listens fails with */
+const char *nobody_there(void);
 
 uint64_t refused(const struct peer *peer, uint32_t partition);
 /* A descriptor connected to @peer without any TLS */
