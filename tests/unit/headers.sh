@@ -26,6 +26,11 @@ case $std in
 gnu89) ;;
 *) headers="$headers xpmem_ioctl.h xpmem_legacy.h" ;;
 esac
+# What daemons say to each other checks its sizes, for which C99 has no word.
+case $std in
+gnu89 | c99) ;;
+*) headers="$headers xpmem_proto.h" ;;
+esac
 
 compile()
 {
