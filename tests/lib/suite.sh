@@ -7,7 +7,7 @@
 # Names: unit.* are ctest tests on this machine; vm.selftest tests the guest
 # harness, as far as it goes without a guest; guest.* are programs of tests/guest;
 # mpi.* are runs of the examples; cluster.* run on guests that are partitions; guest.log
-# and cluster.log are the verdicts on the kernels' logs;
+# and cluster.log are the verdicts on the kernels' logs; fuzz.* are fuzzers of tests/fuzz;
 # bench.instructions is tests/bench/gate, in a guest of its own.
 
 SUITE_PASSED=0 SUITE_FAILED=0 SUITE_SKIPPED=0 SUITE_PATTERNS=()
@@ -112,6 +112,32 @@ suite_run_cluster() {
 		echo "${lines[-1]}"
 		suite_result not-ok cluster.log $((SECONDS - start)) "${lines[@]}"
 	fi
+}
+
+suite_fuzz_names() {
+	local file
+	for file in tests/fuzz/fuzz_*.c; do
+		file=${file##*/fuzz_}
+		printf 'fuzz.%s\n' "${file%.c}"
+	done
+}
+
+# Each for a minute, as many at once as there are processors
+# shellcheck disable=SC2016 # the string is bash's
+suite_run_fuzz() {
+	local name status seconds word lines
+	while read -r name status seconds; do
+		word=ok lines=()
+		if ((status)); then
+			word=not-ok
+			mapfile -t lines < <(tail -n 20 "build/log/$name.log" "build/fuzz/${name#fuzz.}.log" 2>&1)
+			printf '       %s\n' "${lines[@]}"
+		fi
+		suite_result $word "$name" "$seconds" "${lines[@]/#/       }"
+	done < <(suite_fuzz_names | suite_select | xargs -r -P "$(nproc)" -I{} bash -c '
+		name={}
+		tests/fuzz/run --seconds "${XPMEM_FUZZ_SECONDS:-60}" "${name#fuzz.}" >"build/log/$name.log" 2>&1
+		echo "$name $? $SECONDS"')
 }
 
 suite_bench_names() {
