@@ -132,12 +132,29 @@ member_barrier() {
 	! all_members "$what" || : >"$RUN_DIR/ctl/$answer"
 }
 
+# What /run/vm/pause of the guest asks for; RESUME_AT: until when it is stopped
+pause_guest() {
+	local now=$1 ms=0
+	if [[ $RESUME_AT ]]; then
+		((now >= RESUME_AT)) || return 0
+		RESUME_AT=''
+		rm -f -- "$RUN_DIR/ctl/pause"
+		kill -CONT "$QEMU_PID"
+	elif [[ -e $RUN_DIR/ctl/pause ]]; then
+		read -r ms <"$RUN_DIR/ctl/pause"
+		is_number "$ms" || ms=0
+		RESUME_AT=$((now + 10#$ms))
+		kill -STOP "$QEMU_PID"
+	fi
+}
+
 # Follows the guest until qemu is gone. FAULT tells why it had to be killed.
 watch_guest() {
 	local start=$EPOCHREALTIME up=0 ended='' now
-	FAULT='' UP_SECONDS=''
+	FAULT='' UP_SECONDS='' RESUME_AT=''
 	while qemu_alive; do
 		now=$(elapsed_ms "$start")
+		pause_guest "$now"
 		if [[ -e $RUN_DIR/ctl/error ]]; then
 			FAULT="guest: $(<"$RUN_DIR/ctl/error")"
 		fi
