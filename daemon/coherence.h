@@ -132,6 +132,9 @@ static inline bool xpmd_gen_after(uint32_t a, uint32_t b)
  *   take             replica   taken from the processes; TAKEN is sent
  *   give             replica   taken from the processes; GIVE is sent
  *   reclaim          replica   RECLAIMED said yes
+ *   refused          replica   RECLAIMED said no to what was EXCLUSIVE; it is dropped
+ *   start            both      page 0, segid 0: a daemon began; what there was before is
+ *                              not known
  */
 
 #endif /* XPMD_COHERENCE_H */

@@ -491,6 +491,9 @@ void xpmd_replica_reclaimed(struct xpmd_replica *replica, struct replica_home *h
 		if (!entry || !(entry->flags & PAGE_RECLAIM) || entry->state != msg->state)
 			continue;
 		if (msg->error) {
+			if (entry->state == XPMD_EXCLUSIVE)
+				xpmd_replica_trace(replica, home, msg->segid, msg->first + i,
+						   "refused");
 			take_run(replica, segment, msg->first + i, 1, XPMD_NONE, 0, exclusive,
 				 replica->scratch);
 			continue;

@@ -27,6 +27,9 @@ int xpmd_trace_open(struct xpmd_trace **ret, const char *path)
 	}
 	/* Whole lines, at once: what led to a crash is what is looked for. */
 	setvbuf(trace->file, NULL, _IOLBF, 0);
+	/* The file may have the trace of an earlier life; of what that had nothing is known. */
+	xpmd_trace_event(trace, "home", 0, 0, "start", 0);
+	xpmd_trace_event(trace, "replica", 0, 0, "start", 0);
 	*ret = trace;
 	return 0;
 }
