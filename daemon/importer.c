@@ -13,7 +13,7 @@
  * Permits live with the home's daemon.  When that began anew, segments are opened again
  * (errands with no question) for who opened them first.  What the core asks for until
  * then would be refused, so it is not sent; what it reclaims is, for there is not much
- * time for that.
+ * time for that.  When this daemon began anew, the module tells it who that was.
  */
 #include "importer.h"
 
@@ -78,6 +78,7 @@ struct xpmd_importer {
 	struct import *imports;
 	struct home_state *homes;
 	uint64_t next_number;
+	bool ending;		/* what this partition has is given back, nothing is asked for */
 };
 
 static uint32_t home_of(int64_t segid)
@@ -127,7 +128,7 @@ static void op_send(void *ctx, uint32_t home, const struct xpmd_msg *msg)
 
 	/* Lost, as on any network: the core says it again. */
 	if ((msg->type == XPMD_READ || msg->type == XPMD_WRITE) &&
-	    is_reopening(importer, msg->segid))
+	    (importer->ending || is_reopening(importer, msg->segid)))
 		return;
 	(void)xpmd_transport_send(importer->d->transport, home,
 				  xpmd_msg_is_bulk(msg) ? XPMD_BULK : XPMD_URGENT, msg);
@@ -493,6 +494,9 @@ void xpmd_importer_record(struct xpmd_importer *importer, const struct xpmem_ctl
 	struct xpmd *d = importer->d;
 	struct errand *errand;
 
+	/* Faults wait for the next daemon; the module asks it.  Others fail with the channel. */
+	if (importer->ending && record->type != XPMEM_CTL_DROP)
+		return;
 	switch (record->type) {
 	case XPMEM_CTL_GET:
 	case XPMEM_CTL_ATTACH:
@@ -524,18 +528,36 @@ void xpmd_importer_record(struct xpmd_importer *importer, const struct xpmem_ctl
 
 /* ---- Begin, time and end */
 
+/* A segment that an earlier daemon opened: whoever is home may have to be asked again. */
+static void found_import(struct xpmd_importer *importer, int64_t segid)
+{
+	struct errand as_if = { .segid = segid, .home = home_of(segid) };
+	struct xpmem_ctl_opener opener;
+	struct import *import;
+	bool known = xpmd_kchannel_opener(importer->d->channel, segid, &opener) == 0;
+
+	if (add_import(importer, &as_if, known ? opener.out_length / XPMD_PAGE : PAGES_UNKNOWN,
+		       &import) < 0)
+		xpmd_out_of_memory();
+	if (known) {
+		import->pages = opener.out_length / XPMD_PAGE;
+		import->uid = opener.out_uid;
+		import->gid = opener.out_gid;
+		import->write = opener.out_flags & XPMEM_CTL_WRITE;
+		import->known_user = true;
+	}
+}
+
 static void found(void *ctx, const struct xpmem_ctl_range *range)
 {
 	struct xpmd_importer *importer = ctx;
-	struct errand as_if = { .segid = range->segid, .home = home_of(range->segid) };
-	struct import *import = find_import(importer, range->segid);
 
-	if (!xpmd_peers_find(importer->d, as_if.home)) {
+	if (!xpmd_peers_find(importer->d, home_of(range->segid))) {
 		xpmd_kchannel_forget(importer->d->channel, range->segid, false);
 		return;
 	}
-	if (!import && add_import(importer, &as_if, PAGES_UNKNOWN, &import) < 0)
-		xpmd_out_of_memory();
+	if (!find_import(importer, range->segid))
+		found_import(importer, range->segid);
 	if (range->count)
 		xpmd_replica_found(importer->d->replica, range->segid, range->first, range->count,
 				   range->state == XPMEM_PAGE_EXCLUSIVE ? XPMD_EXCLUSIVE
@@ -563,11 +585,27 @@ int xpmd_importer_start(struct xpmd_importer *importer)
 	return rc;
 }
 
+static void drop_all(struct xpmd_importer *importer)
+{
+	for (struct import *import = importer->imports; import; import = import->next)
+		xpmd_replica_drop(importer->d->replica, xpmd_now(), import->segid, 0,
+				  import->pages ? import->pages : PAGES_UNKNOWN);
+}
+
+void xpmd_importer_drop_all(struct xpmd_importer *importer)
+{
+	importer->ending = true;
+	drop_all(importer);
+}
+
 uint64_t xpmd_importer_tick(struct xpmd_importer *importer, uint64_t now)
 {
 	uint64_t next = UINT64_MAX;
 	struct errand *errand = importer->errands;
 
+	/* What had been asked for before may have come since. */
+	if (importer->ending)
+		drop_all(importer);
 	while (errand) {
 		uint64_t until = errand->until;
 
@@ -584,13 +622,6 @@ uint64_t xpmd_importer_tick(struct xpmd_importer *importer, uint64_t now)
 		errand = importer->errands;
 	}
 	return next;
-}
-
-void xpmd_importer_drop_all(struct xpmd_importer *importer)
-{
-	for (struct import *import = importer->imports; import; import = import->next)
-		xpmd_replica_drop(importer->d->replica, xpmd_now(), import->segid, 0,
-				  import->pages ? import->pages : PAGES_UNKNOWN);
 }
 
 void xpmd_importer_each(const struct xpmd_importer *importer,

@@ -283,6 +283,17 @@ int xpmd_kchannel_forget(struct xpmd_kchannel *channel, int64_t segid, bool unus
 	return rc == -ENOENT ? 0 : rc;
 }
 
+int xpmd_kchannel_opener(struct xpmd_kchannel *channel, int64_t segid,
+			 struct xpmem_ctl_opener *ret)
+{
+	struct xpmem_ctl_opener opener = { .size = sizeof(opener), .segid = segid };
+	int rc = xpmd_device_ioctl(channel->fd, XPMEM_CTL_IOC_OPENER, &opener);
+
+	if (rc == 0)
+		*ret = opener;
+	return rc;
+}
+
 int xpmd_kchannel_list(struct xpmd_kchannel *channel, bool marked,
 		      void (*range)(void *ctx, const struct xpmem_ctl_range *range), void *ctx)
 {

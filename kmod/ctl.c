@@ -37,6 +37,7 @@ union request {
 	struct xpmem_ctl_take take;
 	struct xpmem_ctl_lease lease;
 	struct xpmem_ctl_forget forget;
+	struct xpmem_ctl_opener opener;
 };
 
 static long hello(union request *req)
@@ -119,6 +120,11 @@ static long list(union request *req)
 	return xpm_remote_list(&req->list);
 }
 
+static long opener(union request *req)
+{
+	return xpm_remote_opener(&req->opener);
+}
+
 struct request_type {
 	long (*handle)(union request *req);
 	u16 size;		/* of the only version there is of the structure */
@@ -145,6 +151,7 @@ static const struct request_type request_types[] = {
 	REQUEST(LEASE, lease, lease, false),
 	REQUEST(FORGET, forget, forget, false),
 	REQUEST(LIST, list, list, true),
+	REQUEST(OPENER, opener, opener, true),
 #undef REQUEST
 };
 

@@ -123,10 +123,19 @@ void xpm_remote_unuse(struct xpm_remote *remote)
 	xpm_channel_unlock();
 }
 
-static void use(struct xpm_remote *remote)
+/* One more, whom @get was granted */
+static void use(struct xpm_remote *remote, const struct xpmem_ctl_record *get)
 {
+	u32 flags = get->flags & XPMEM_CTL_WRITE;
+
 	xpm_channel_lock();
 	remote->users++;
+	if (!remote->opened || flags > remote->opener_flags) {
+		remote->opener_uid = get->uid;
+		remote->opener_gid = get->gid;
+		remote->opener_flags = flags;
+		remote->opened = true;
+	}
 	xpm_channel_unlock();
 }
 
@@ -248,10 +257,12 @@ struct xpm_remote *xpm_remote_next(s64 segid)
 /* ----------------------------------------------------------- GET */
 
 /* Gives @fresh its size and id, unless there is one; a reference and a user more */
-static struct xpm_remote *publish(struct xpm_remote *fresh, s64 segid, u64 size)
+static struct xpm_remote *publish(struct xpm_remote *fresh, const struct xpmem_ctl_record *get,
+				  u64 size)
 {
 	struct xpm_segment *segment = &fresh->segment;
 	struct xpm_remote *remote;
+	s64 segid = get->segid;
 	int err;
 
 	mutex_lock(&table_lock);
@@ -267,7 +278,7 @@ static struct xpm_remote *publish(struct xpm_remote *fresh, s64 segid, u64 size)
 	}
 	if (!IS_ERR(remote)) {
 		/* Found or fresh, one reference is the caller's ... */
-		use(remote);
+		use(remote, get);
 		if (remote == fresh) {
 			/* ... and one that of the table. */
 			xpm_remote_hold(remote);
@@ -296,7 +307,7 @@ int xpm_remote_granted(u64 id, u64 size)
 		xpm_channel_unpin(question, false, 0);
 		return -EINVAL;
 	}
-	remote = publish(question->remote, question->record.segid, size);
+	remote = publish(question->remote, &question->record, size);
 	if (IS_ERR(remote)) {
 		xpm_channel_unpin(question, false, 0);
 		return PTR_ERR(remote);
@@ -446,6 +457,22 @@ long xpm_remote_list(struct xpmem_ctl_list *req)
 		req->segid = range.count ? range.segid : range.segid + 1;
 		req->first = range.count ? range.first + range.count : 0;
 	}
+	return 0;
+}
+
+long xpm_remote_opener(struct xpmem_ctl_opener *req)
+{
+	struct xpm_remote *remote = xpm_remote_find(req->segid);
+
+	if (!remote)
+		return -ENOENT;
+	xpm_channel_lock();
+	req->out_flags = remote->opener_flags;
+	req->out_uid = remote->opener_uid;
+	req->out_gid = remote->opener_gid;
+	xpm_channel_unlock();
+	req->out_length = remote->segment.end;
+	xpm_remote_put(remote);
 	return 0;
 }
 

@@ -40,6 +40,10 @@ struct xpm_remote {
 
 	/* Under the channel's lock */
 	unsigned int users;		/* permits, and GETs that have been granted */
+	u32 opener_uid;			/* of the first, or the first for writing */
+	u32 opener_gid;
+	u32 opener_flags;		/* XPMEM_CTL_WRITE */
+	bool opened;			/* there is one */
 	struct xpm_notice release;	/* nobody is left */
 	struct xpm_notice drop;		/* pages [drop_first, drop_end) are not wanted */
 	bool drop_all;			/* or all, if nobody attaches it again */
@@ -106,5 +110,6 @@ int xpm_remote_granted(u64 id, u64 size);
 /* @unused: only if it has no user, else -EBUSY */
 long xpm_remote_forget(s64 segid, bool unused);
 long xpm_remote_list(struct xpmem_ctl_list *req);
+long xpm_remote_opener(struct xpmem_ctl_opener *req);
 
 #endif /* XPM_REMOTE_H */

@@ -134,6 +134,7 @@ enum {
 	XPMEM_CTL_NR_LEASE,
 	XPMEM_CTL_NR_FORGET,
 	XPMEM_CTL_NR_LIST,
+	XPMEM_CTL_NR_OPENER,
 	XPMEM_CTL_NR_END,
 };
 
@@ -434,5 +435,27 @@ struct xpmem_ctl_forget {
 	__s64 segid __attribute__((aligned(8)));
 };
 #define XPMEM_CTL_IOC_FORGET _IO('x', XPMEM_CTL_NR_FORGET)
+
+/**
+ * struct xpmem_ctl_opener - for whom a remote segment was opened
+ * @size: sizeof(struct xpmem_ctl_opener)
+ * @out_flags: XPMEM_CTL_WRITE: for reading and writing
+ * @segid: ENOENT: no such remote segment
+ * @out_uid: of the first GET that was granted, or of the first for writing: numbers as in
+ *	that record
+ * @out_gid:
+ * @out_length: of the segment, in bytes
+ *
+ * For a daemon that has to open again at home what an earlier one opened.
+ */
+struct xpmem_ctl_opener {
+	__u32 size;
+	__u32 out_flags;
+	__s64 segid __attribute__((aligned(8)));
+	__u32 out_uid;
+	__u32 out_gid;
+	__aligned_u64 out_length;
+};
+#define XPMEM_CTL_IOC_OPENER _IO('x', XPMEM_CTL_NR_OPENER)
 
 #endif /* XPMEM_CTL_H */
