@@ -667,6 +667,24 @@ int xpmd_exporter_start(struct xpmd_exporter *exporter)
 			       &xpmd_export_owner_ops, exporter);
 }
 
+void xpmd_exporter_give_no_more(struct xpmd_exporter *exporter)
+{
+	exporter->ending = true;
+}
+
+bool xpmd_exporter_gives(const struct xpmd_exporter *exporter)
+{
+	return !exporter->ending;
+}
+
+bool xpmd_exporter_is_idle(const struct xpmd_exporter *exporter)
+{
+	for (const struct xpmd_export *export = exporter->exports; export; export = export->next)
+		if (!export->dead && export->active)
+			return false;
+	return true;
+}
+
 void xpmd_exporter_stop(struct xpmd_exporter *exporter)
 {
 	xpmd_owners_free(exporter->owners);

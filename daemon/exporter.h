@@ -25,7 +25,15 @@ int xpmd_exporter_start(struct xpmd_exporter *exporter);
 /* No owner is listened to any more: workers end. */
 void xpmd_exporter_stop(struct xpmd_exporter *exporter);
 
-/* RECALL and GONE */
+/*
+ * As the daemon ends: nobody is given anything more, what was begun comes to its end.
+ * Whether it has.
+ */
+void xpmd_exporter_give_no_more(struct xpmd_exporter *exporter);
+bool xpmd_exporter_gives(const struct xpmd_exporter *exporter);
+bool xpmd_exporter_is_idle(const struct xpmd_exporter *exporter);
+
+/* RECALL, GONE and UNMAP */
 void xpmd_exporter_record(struct xpmd_exporter *exporter, const struct xpmem_ctl_record *record);
 /* Does what is due; when to be called again */
 uint64_t xpmd_exporter_tick(struct xpmd_exporter *exporter, uint64_t now);

@@ -3,7 +3,8 @@
  * xpmemd: the order of its beginning, and of its end, which is the reverse.
  *
  * When it is asked to end it first gives back what this partition alone has of others'
- * memory: for that the loop goes on, two seconds at most.  What other partitions have
+ * memory, and puts into its owners what came back to them: for that the loop goes on, two
+ * seconds at most, in which nothing is asked for or granted.  What other partitions have
  * of this one's stays with them for their leases; the module waits for these by
  * itself, or for the next daemon.
  */
@@ -171,7 +172,7 @@ static bool has_nothing(struct xpmd *d)
 	struct xpmd_replica_counts counts;
 
 	xpmd_replica_counts(d->replica, &counts);
-	return !counts.pages && !counts.unconfirmed;
+	return !counts.pages && !counts.unconfirmed && xpmd_exporter_is_idle(d->exporter);
 }
 
 /* After each event: what it made due, and when the next thing is. */
@@ -235,6 +236,7 @@ static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, 
 	sd_notify(0, "STOPPING=1");
 	run->stopping = true;
 	xpmd_importer_drop_all(run->d.importer);
+	xpmd_exporter_give_no_more(run->d.exporter);
 	if (sd_event_add_time_relative(run->d.event, &run->ending, CLOCK_MONOTONIC, GIVE_BACK_USEC,
 				       1, on_late, run) < 0)
 		sd_event_exit(run->d.event, EXIT_SUCCESS);

@@ -86,6 +86,11 @@ static void message(void *ctx, uint32_t partition, const struct xpmd_msg *msg)
 	switch (msg->type) {
 	case XPMD_READ:
 	case XPMD_WRITE:
+		/* It is asked again, by then the next daemon. */
+		if (!xpmd_exporter_gives(d->exporter))
+			return;
+		xpmd_home_message(d->home, xpmd_now(), partition, msg);
+		return;
 	case XPMD_TAKEN:
 	case XPMD_GIVE:
 	case XPMD_RENEW:
