@@ -209,6 +209,33 @@ static void untrap(struct xpmd_export *export, const struct xpmd_recall *recall)
 		xpmd_traps_change(traps, recall->first, count, XPMD_TRAP_AWAY, XPMD_TRAP_NONE);
 }
 
+/*
+ * What came back and is not in the owner yet is nowhere else, if this daemon dies: it goes
+ * on being AWAY to the module, so the next one knows that it is lost.  A mark that
+ * comes before the answer stays.  The worker, which clears it when it has put the page
+ * there, may do so meanwhile.
+ */
+static void keep_away(struct xpmd_export *export, struct xpmd_job *job, uint32_t i)
+{
+	struct xpmd_kchannel *channel = export->exporter->d->channel;
+	uint32_t after = job->state == XPMD_SHARED ? XPMEM_MARK_REMOTE : XPMEM_MARK_CLEAR;
+
+	if (!xpmd_job_is_live(job, i))
+		return;
+	xpmd_kchannel_mark(channel, export->segid, job->first + i, 1, XPMEM_MARK_AWAY);
+	if (!xpmd_job_is_live(job, i))
+		xpmd_kchannel_mark(channel, export->segid, job->first + i, 1, after);
+}
+
+static void keep_all_away(struct xpmd_export *export, const struct xpmd_recall *recall)
+{
+	for (struct xpmd_job *job = export->active; job; job = job->active_next)
+		for (uint32_t i = 0; i < job->count && job->type == XPMD_JOB_STORE; i++)
+			if (job->first + i >= recall->first &&
+			    job->first + i - recall->first < recall->count)
+				keep_away(export, job, i);
+}
+
 static void op_recalled(void *ctx, uint64_t id)
 {
 	struct xpmd_exporter *exporter = ctx;
@@ -234,6 +261,8 @@ static void op_recalled(void *ctx, uint64_t id)
 			export->dead = true;
 		else if (export)
 			untrap(export, recall);
+		if (export && recall->reason == XPMEM_CTL_REASON_PROTECT)
+			keep_all_away(export, recall);
 		xpmd_kchannel_complete(exporter->d->channel, recall->id, 0, 0);
 	}
 	free(recall);
