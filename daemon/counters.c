@@ -90,7 +90,7 @@ void xpmd_counters_each(const struct xpmd *d,
 	each_of_replica(d, one, ctx);
 	each_of_net(d, one, ctx);
 	xpmd_kchannel_counts(d->channel, &records);
-	for (unsigned int type = XPMEM_CTL_GET; type <= XPMEM_CTL_GONE; type++) {
+	for (unsigned int type = XPMEM_CTL_GET; type <= XPMEM_CTL_UNMAP; type++) {
 		if (type > XPMEM_CTL_RELEASE && type < XPMEM_CTL_RECALL)
 			continue;
 		counter.name = xpmd_record_name(type);

@@ -268,11 +268,11 @@ static void op_recalled(void *ctx, uint64_t id)
 	free(recall);
 }
 
-static void op_beat(void *ctx)
+static bool op_beat(void *ctx)
 {
 	struct xpmd_exporter *exporter = ctx;
 
-	xpmd_kchannel_beat(exporter->d->channel);
+	return xpmd_kchannel_beat(exporter->d->channel) == 0;
 }
 
 static void op_evicted(void *ctx, uint32_t peer, uint32_t epoch, uint64_t pages_lost)
@@ -618,6 +618,8 @@ void xpmd_exporter_record(struct xpmd_exporter *exporter, const struct xpmem_ctl
 	struct xpmd_export *export = xpmd_export_find(exporter, record->segid);
 	struct xpmd_recall *recall;
 
+	if (record->type == XPMEM_CTL_UNMAP)
+		return;		/* the userfaultfd says more; it was to be read, not more */
 	if (!export && xpmd_now() >= d->grace_until) {
 		/* Nobody was ever given a page of it. */
 		xpmd_kchannel_complete(d->channel, record->id, 0, 0);

@@ -69,8 +69,11 @@ struct xpmd_home_ops {
 	void (*cancel)(void *ctx, int64_t segid, uint64_t first, uint32_t count);
 	/* The answer to xpmd_home_recall() */
 	void (*recalled)(void *ctx, uint64_t recall);
-	/* Every partition's lease was renewed up to now: before the messages that say so. */
-	void (*beat)(void *ctx);
+	/*
+	 * A lease is about to be renewed: before the message that says so.  False: not
+	 * now, as there is a recall that the core has not been told of.
+	 */
+	bool (*beat)(void *ctx);
 	/* For the log and the counters: a partition was evicted */
 	void (*evicted)(void *ctx, uint32_t peer, uint32_t epoch, uint64_t pages_lost);
 	/* For a trace; NULL: none */

@@ -46,14 +46,22 @@ static void answer_renewal(struct xpmd_home *home, uint32_t slot)
 {
 	struct home_peer *peer = &home->peer[slot];
 	struct xpmd_msg msg = { .type = XPMD_RENEWED, .id = peer->renew_id };
-	uint64_t deadline = peer->renew_at + home->config.lease_ns + home->config.skew_ns;
+	uint64_t deadline;
 
+	if (!peer->renew_at)
+		peer->renew_at = home->now;
 	if (takes_before(home, slot, peer->renew_at) && !XPMD_MUTANT(RENEW_ALWAYS))
 		return;
+	if (!home->ops->beat(home->ctx)) {
+		/* As if it came after the recall that is to be told first */
+		peer->renew_at = 0;
+		home->renewals = true;
+		return;
+	}
+	deadline = peer->renew_at + home->config.lease_ns + home->config.skew_ns;
 	if (deadline > peer->deadline)
 		peer->deadline = deadline;
 	peer->renew_id = 0;
-	home->ops->beat(home->ctx);
 	xpmd_home_trace(home, NULL, 0, "renew", slot);
 	xpmd_home_send(home, slot, &msg);
 }

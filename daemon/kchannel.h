@@ -38,6 +38,7 @@ void xpmd_kchannel_free(struct xpmd_kchannel *channel);
 /* @error: positive.  -ENOENT: nobody waits any more */
 int xpmd_kchannel_complete(struct xpmd_kchannel *channel, uint64_t id, uint32_t error,
 			  uint64_t value);
+/* -EAGAIN: there is a recall to be read before */
 int xpmd_kchannel_beat(struct xpmd_kchannel *channel);
 
 int xpmd_kchannel_segment(struct xpmd_kchannel *channel, int64_t segid,
@@ -68,7 +69,7 @@ int xpmd_kchannel_list(struct xpmd_kchannel *channel, bool marked,
 		      void (*range)(void *ctx, const struct xpmem_ctl_range *range), void *ctx);
 
 struct xpmd_kchannel_counts {
-	uint64_t records[XPMEM_CTL_GONE + 1];	/* by type */
+	uint64_t records[XPMEM_CTL_UNMAP + 1];	/* by type */
 	uint64_t refused;
 };
 void xpmd_kchannel_counts(const struct xpmd_kchannel *channel, struct xpmd_kchannel_counts *counts);

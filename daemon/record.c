@@ -28,6 +28,7 @@ static const struct rule *rule_of(unsigned int type)
 		[XPMEM_CTL_RELEASE] = { "RELEASE", 0, 0, 0 },
 		[XPMEM_CTL_RECALL] = { "RECALL", 0, 1, 1 },
 		[XPMEM_CTL_GONE] = { "GONE", 0, 1, 0 },
+		[XPMEM_CTL_UNMAP] = { "UNMAP", 0, 0, 0 },
 	};
 
 	if (type >= sizeof(rules) / sizeof(rules[0]) || !rules[type].name)

@@ -17,8 +17,8 @@
  * A GET or ATTACH is done, with ENOTCONN, when the daemon goes.
  *
  * States of the daemon: CLOSED, OPEN (it has to say HELLO), READY, and FENCED: it has
- * not answered in the time in which it must.  A fenced one counts as gone, but has not
- * closed its descriptor yet.
+ * not read a recall in the time in which it must answer.  A fenced one counts as gone and
+ * was killed, but has not closed its descriptor yet.
  *
  * One spinlock protects all of it, as the daemon reads one record after the other.
  */
@@ -33,6 +33,7 @@
 #include <linux/sched/signal.h>
 #include <linux/spinlock.h>
 #include <linux/uaccess.h>
+#include <linux/workqueue.h>
 
 #include "remote.h"
 #include "stats.h"
@@ -59,11 +60,21 @@ static LIST_HEAD(urgent);
 static LIST_HEAD(notices);
 static LIST_HEAD(ordinary);
 
+static u64 unmapped_at;			/* since when UNMAP is to be read; 0: is not */
+static s64 unmapped_segid;
+
 static DECLARE_WAIT_QUEUE_HEAD(readable);
+static void watch_unmapped(struct work_struct *work);
+static DECLARE_DELAYED_WORK(unmapped_work, watch_unmapped);
 
 void xpm_channel_init(void)
 {
 	incarnation = get_random_u64();
+}
+
+void xpm_channel_exit(void)
+{
+	cancel_delayed_work_sync(&unmapped_work);
 }
 
 void xpm_channel_lock(void)
@@ -302,6 +313,7 @@ static void leave(enum state to)
 	int i;
 
 	WRITE_ONCE(state, to);
+	unmapped_at = 0;
 	hash_for_each(questions, i, question, node) {
 		if (is_fleeting(question) && !question->pinned && !question->done)
 			finish(question, -ENOTCONN);
@@ -322,20 +334,69 @@ void xpm_channel_close(void)
 	put_pid(gone);
 }
 
-void xpm_channel_fence(void)
+/* What it has not read is overdue: who is to be killed, with a reference, or NULL */
+static struct pid *fence(void)
 {
-	bool fenced;
+	if (state != READY)
+		return NULL;
+	leave(FENCED);
+	return get_pid(daemon);
+}
+
+static void kill_hung(struct pid *hung)
+{
+	if (!hung)
+		return;
+	xpm_stats_add(XPM_STAT_FENCES, 1);
+	pr_warn("xpmem: xpmemd does not read what it is told: it is cut off and killed\n");
+	/* What else it holds, owners' userfaultfds above all, it lets go of by that alone. */
+	kill_pid(hung, SIGKILL, 1);
+	put_pid(hung);
+	wake_up_interruptible(&readable);
+}
+
+void xpm_channel_overdue(const struct xpm_question *question)
+{
+	struct pid *hung = NULL;
 
 	spin_lock(&lock);
-	fenced = state == READY;
-	if (fenced)
-		leave(FENCED);
+	if (!question->done && !list_empty(&question->queued))
+		hung = fence();
 	spin_unlock(&lock);
-	if (fenced) {
-		xpm_stats_add(XPM_STAT_FENCES, 1);
-		pr_warn("xpmem: xpmemd does not answer recalls: it is cut off, owners wait for the leases\n");
+	kill_hung(hung);
+}
+
+void xpm_channel_unmapped(s64 segid)
+{
+	bool first;
+
+	spin_lock(&lock);
+	first = state == READY && !unmapped_at;
+	if (first) {
+		unmapped_at = ktime_get_boottime_ns();
+		unmapped_segid = segid;
+	}
+	spin_unlock(&lock);
+	if (first) {
+		mod_delayed_work(system_wq, &unmapped_work,
+				 nsecs_to_jiffies(xpm_channel_lease_ns() + XPM_CHANNEL_SLACK_NS) +
+				 1);
 		wake_up_interruptible(&readable);
 	}
+}
+
+/* That of a later one is queued anew when this runs for one that was read. */
+static void watch_unmapped(struct work_struct *work)
+{
+	u64 limit = xpm_channel_lease_ns() + XPM_CHANNEL_SLACK_NS, now;
+	struct pid *hung = NULL;
+
+	spin_lock(&lock);
+	now = ktime_get_boottime_ns();
+	if (unmapped_at && now >= unmapped_at + limit)
+		hung = fence();
+	spin_unlock(&lock);
+	kill_hung(hung);
 }
 
 int xpm_channel_check(void)
@@ -398,12 +459,14 @@ int xpm_channel_hello(struct xpmem_ctl_hello *hello)
 	return err;
 }
 
-u64 xpm_channel_beat(void)
+u64 xpm_channel_beat(bool renews)
 {
 	u64 now = ktime_get_boottime_ns();
 
 	spin_lock(&lock);
-	if (state == READY)
+	if (renews && !list_empty(&urgent))
+		now = 0;
+	else if (state == READY)
 		WRITE_ONCE(leases_until, max(leases_until, now + lease_ns + skew_ns));
 	spin_unlock(&lock);
 	return now;
@@ -416,7 +479,7 @@ static bool is_readable(void)
 	struct xpmem_ctl_record unused;
 	struct xpm_notice *notice;
 
-	if (!list_empty(&urgent) || !list_empty(&ordinary) || state != READY)
+	if (!list_empty(&urgent) || !list_empty(&ordinary) || unmapped_at || state != READY)
 		return true;
 	list_for_each_entry(notice, &notices, queued)
 		if (notice->fill(notice, &unused))
@@ -465,6 +528,21 @@ static enum delivery deliver_question(struct list_head *from, void __user *to)
 	return DELIVERED;
 }
 
+static enum delivery deliver_unmapped(void __user *to)
+{
+	struct xpmem_ctl_record record = {
+		.type = XPMEM_CTL_UNMAP,
+		.segid = unmapped_segid,
+	};
+
+	if (!unmapped_at)
+		return NOTHING;
+	if (!give(to, &record))
+		return NO_PAGE;
+	unmapped_at = 0;
+	return DELIVERED;
+}
+
 /* *gone: whose reference is to be dropped without the lock, or NULL */
 static enum delivery deliver_notice(void __user *to, struct xpm_remote **gone)
 {
@@ -494,6 +572,8 @@ static enum delivery deliver(void __user *to)
 		spin_lock(&lock);
 		gone = NULL;
 		delivery = deliver_question(&urgent, to);
+		if (delivery == NOTHING)
+			delivery = deliver_unmapped(to);
 		if (delivery == NOTHING)
 			delivery = deliver_notice(to, &gone);
 		if (delivery == NOTHING && !gone)

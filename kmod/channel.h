@@ -41,6 +41,7 @@ struct xpm_notice {
 };
 
 void xpm_channel_init(void);
+void xpm_channel_exit(void);
 
 /* ------------------------------------------------------ who asks */
 
@@ -90,13 +91,22 @@ u64 xpm_channel_fault_ns(void);
 u64 xpm_channel_replica_limit(void);
 /* Longest time that the daemon may need for a recall */
 u64 xpm_channel_lease_ns(void);
+/* What it may take beyond that, to find that the leases are over */
+#define XPM_CHANNEL_SLACK_NS	(25 * NSEC_PER_MSEC)
 /* When the last lease that any daemon has granted from this home has run out */
 u64 xpm_channel_leases_until(void);
 /*
- * The daemon does not do what it has to: it is treated as if it had closed the
- * channel, and its descriptor serves nothing any more.
+ * The question's time is over.  If the daemon has not even read it, it does not do what
+ * it has to: it is treated as if it had closed the channel, its descriptor serves
+ * nothing any more, and it is killed.
  */
-void xpm_channel_fence(void);
+void xpm_channel_overdue(const struct xpm_question *question);
+/*
+ * Memory of a shared segment is unmapped, which the daemon is to read by userfaultfd.  It
+ * is told, and fenced if it does not read that in time either.  Any lock may be held
+ * under which one may sleep.
+ */
+void xpm_channel_unmapped(s64 segid);
 
 /* ------------------------------------------------------ for ctl.c */
 
@@ -105,8 +115,11 @@ void xpm_channel_close(void);
 /* 0, ENOTCONN before HELLO, ESHUTDOWN when fenced */
 int xpm_channel_check(void);
 int xpm_channel_hello(struct xpmem_ctl_hello *hello);
-/* A lease may be renewed from now on, or a recall ended; returns the time */
-u64 xpm_channel_beat(void);
+/*
+ * A lease may be renewed from now on, or a recall ended; returns the time.  With
+ * @renews that is refused, by 0, while a recall has not been read.
+ */
+u64 xpm_channel_beat(bool renews);
 
 ssize_t xpm_channel_read(char __user *buffer, size_t size, bool nonblock);
 __poll_t xpm_channel_poll(struct file *file, struct poll_table_struct *table);

@@ -54,7 +54,7 @@ static long complete_request(union request *req)
 	/* What the caller gets is an errno that a system call can return. */
 	if (req->complete.error > MAX_ERRNO)
 		return -EINVAL;
-	xpm_channel_beat();
+	xpm_channel_beat(false);
 	if (req->complete.error)
 		return xpm_channel_answer(req->complete.id, -(int)req->complete.error);
 	return xpm_remote_granted(req->complete.id, req->complete.value);
@@ -64,8 +64,8 @@ static long beat(union request *req)
 {
 	if (req->beat.flags)
 		return -EOPNOTSUPP;
-	req->beat.out_now = xpm_channel_beat();
-	return 0;
+	req->beat.out_now = xpm_channel_beat(true);
+	return req->beat.out_now ? 0 : -EAGAIN;
 }
 
 static long segment(union request *req)

@@ -281,6 +281,10 @@ static bool invalidate(struct mmu_interval_notifier *notifier,
 		.content_stays = content_stays(segment, vm_range->event),
 	};
 
+	/* Whoever unmaps what was registered with userfaultfd waits for who reads that. */
+	if (segment->share && vm_range->event == MMU_NOTIFY_UNMAP && !range.content_stays &&
+	    mmu_notifier_range_blockable(vm_range))
+		xpm_channel_unmapped(segment->id.value);
 	if (mmu_notifier_range_blockable(vm_range))
 		return invalidate_block(&range, seq);
 	return invalidate_nonblock(&range, seq);

@@ -4,13 +4,16 @@
  * back.  The subscriber of xpm_rmap_notifier for the mark REMOTE.
  *
  * The daemon is asked (RECALL) and answers when no replica is left.  An owner waits
- * for that, for a bounded time whatever becomes of daemon and network:
+ * for that no longer than lease + skew, whatever becomes of daemon and network: who has
+ * the page is renewed no lease from the moment on at which the daemon has read the
+ * question, and nobody is before, as the module refuses its BEAT while there is one that
+ * it has not read.  So the leases of all who have the page have run out by then.
  *
- *  - With a daemon, for lease + skew and a second: in that time it has the answer of
- *    every partition or has waited its lease out.  If it has not answered then, it is
- *    not to be trusted, and fenced: it can renew no lease from here on.
- *  - Without one, until all leases have run out: lease + skew after the last moment at
- *    which the daemon may have renewed one.
+ *  - A daemon that has read it may answer later.  It goes on with the recall, and gives
+ *    nobody the page before it is done.
+ *  - One that has not, hangs, or has just begun.  It may hold marks for true that are
+ *    forgotten now: it is fenced, and killed.
+ *  - Without one the wait ends when all leases have run out, which may be before.
  *
  * Either way no replica is in use when the owner goes on.  A thread of the owner that
  * is killed does not wait: its process is about to lose everything, which is told as
@@ -32,9 +35,6 @@
 #include "segment.h"
 #include "share.h"
 
-/* What a daemon may take beyond the leases */
-#define SLACK_NS	NSEC_PER_SEC
-
 static DEFINE_MUTEX(users_lock);
 static unsigned int users;
 
@@ -51,28 +51,10 @@ static u32 reason_of(enum mmu_notifier_event event)
 	}
 }
 
-/* Whether the wait is over, but for the answer; *deadline moves on when it passes */
-static bool is_over(u64 *deadline, bool *late)
+/* Until when to wait, with a daemon or without */
+static u64 wait_until(u64 deadline, bool ready)
 {
-	u64 now = ktime_get_boottime_ns();
-
-	if (!*late && now >= *deadline) {
-		xpm_channel_fence();
-		*late = true;
-		*deadline = xpm_channel_leases_until();
-	}
-	return (*late || !xpm_channel_is_ready()) &&
-	       now >= (*late ? *deadline : xpm_channel_leases_until());
-}
-
-/* Until when to sleep before the next look */
-static u64 time_left(u64 deadline, bool late)
-{
-	u64 until = late || xpm_channel_is_ready() ? deadline :
-						     min(deadline, xpm_channel_leases_until());
-	u64 now = ktime_get_boottime_ns();
-
-	return until > now ? until - now : 0;
+	return ready ? deadline : min(deadline, xpm_channel_leases_until());
 }
 
 /* Whether something has happened that a sleeper has to look at */
@@ -83,19 +65,26 @@ static bool is_news(const struct xpm_question *question, bool ready)
 
 static void await(struct xpm_question *question, bool killable)
 {
-	u64 deadline = ktime_get_boottime_ns() + xpm_channel_lease_ns() + SLACK_NS;
-	bool late = false;
+	u64 deadline = ktime_get_boottime_ns() + xpm_channel_lease_ns() + XPM_CHANNEL_SLACK_NS;
+	long ret = 0;
 
-	while (!READ_ONCE(question->done) && !is_over(&deadline, &late)) {
+	while (!READ_ONCE(question->done) && ret >= 0) {
 		bool ready = xpm_channel_is_ready();
-		long left = nsecs_to_jiffies(time_left(deadline, late)) + 1;
+		u64 until = wait_until(deadline, ready), now = ktime_get_boottime_ns();
+		long left;
 
-		if (!killable)
-			wait_event_timeout(question->wait, is_news(question, ready), left);
-		else if (wait_event_killable_timeout(question->wait, is_news(question, ready),
-						     left) < 0)
+		if (now >= until)
 			break;
+		left = nsecs_to_jiffies(until - now) + 1;
+		if (killable)
+			ret = wait_event_killable_timeout(question->wait, is_news(question, ready),
+							  left);
+		else
+			wait_event_timeout(question->wait, is_news(question, ready), left);
 	}
+	/* Who is killed leaves the answer to the end of its process. */
+	if (ret >= 0)
+		xpm_channel_overdue(question);
 }
 
 static void ask_and_await(struct xpm_question *question, const struct xpm_segment *segment)

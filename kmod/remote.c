@@ -493,4 +493,5 @@ void xpm_remote_exit(void)
 	}
 	wait_var_event(&nr_remotes, !atomic_read(&nr_remotes));
 	rhashtable_destroy(&table);
+	xpm_channel_exit();
 }

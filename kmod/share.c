@@ -277,7 +277,7 @@ long xpm_share_mark(struct xpmem_ctl_mark *req)
 	segment = xpm_share_find(req->segid);
 	if (IS_ERR(segment))
 		return PTR_ERR(segment);
-	xpm_channel_beat();
+	xpm_channel_beat(false);
 	if (last > xpm_segment_last(segment))
 		err = -EINVAL;
 	else if (req->flags == XPMEM_MARK_CLEAR)

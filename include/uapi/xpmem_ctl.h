@@ -19,9 +19,11 @@
  * away, and holds two promises whatever the daemon does:
  *
  *  - at a home, an invalidation of pages marked REMOTE that changes what they hold
- *    returns when the daemon has said that no replica is left, or when every lease
- *    has run out (lease + skew after the last moment at which one may have been
- *    renewed: the daemon's last MARK, COMPLETE or BEAT);
+ *    returns when the daemon has said that no replica is left, or when every lease of
+ *    who may have one has run out: lease + skew after it began, as BEAT is refused
+ *    before the daemon has read of it, and a daemon that has renews no lease of theirs.
+ *    Without a daemon that is lease + skew after its last MARK, COMPLETE or BEAT, if that
+ *    is earlier;
  *  - elsewhere, no replica can be read or written after its home's lease has run
  *    out.
  *
@@ -29,7 +31,9 @@
  * ATTACH fails (ENOTCONN), faults wait for a daemon that comes back until their own
  * time-out and then raise SIGBUS, recalls wait for the leases, leases run out.
  * Replicas, their states and the marks are kept: the next daemon finds them by
- * LIST.
+ * LIST.  A daemon that has not read a RECALL, GONE or UNMAP after lease + skew is fenced:
+ * the same happens as if it had closed the descriptor, its requests give ESHUTDOWN, and
+ * it gets SIGKILL.
  */
 #ifndef XPMEM_CTL_H
 #define XPMEM_CTL_H
@@ -102,9 +106,14 @@ enum {
 	 * replica is left; marks of the range are forgotten then.  The answer must
 	 * not wait for the owner: its mmap_lock may be held.
 	 * GONE: a segment that is shared is no more.  COMPLETE it likewise.
+	 * UNMAP: memory of a segment that is shared is unmapped or moved, and nobody else
+	 * has a page of it.  The owner waits until this is read from its userfaultfd; so a
+	 * daemon that reads nothing is found by this.  One stands for all that there are
+	 * until it is read.  No question.
 	 */
 	XPMEM_CTL_RECALL = 16,
 	XPMEM_CTL_GONE,
+	XPMEM_CTL_UNMAP,
 };
 
 #define XPMEM_CTL_WRITE		(1U << 0)
@@ -192,7 +201,8 @@ struct xpmem_ctl_complete {
  * @out_now: the module's clock
  *
  * Before any message that renews a lease is sent.  The module counts lease + skew
- * from the last one when the daemon dies.
+ * from the last one when the daemon dies.  EAGAIN: there is a RECALL or GONE to be read,
+ * and nothing may be renewed before.
  */
 struct xpmem_ctl_beat {
 	__u32 size;

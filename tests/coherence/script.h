@@ -59,6 +59,7 @@ static struct {
 	enum xpmd_state fetch_state, store_state;
 	uint8_t stored;
 	uint32_t fetches, stores, releases, losts, cancels, beats, evictions;
+	bool no_beat;		/* beat() says no */
 	uint64_t evicted_pages;
 	uint64_t recalled;
 	uint32_t recalls;

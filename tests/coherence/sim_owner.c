@@ -633,11 +633,15 @@ static void recalled(void *ctx, uint64_t recall)
 	}
 }
 
-static void beat(void *ctx)
+static bool beat(void *ctx)
 {
 	struct sim_context *context = ctx;
 
+	/* As if a recall had come just now; that it is told next makes no difference. */
+	if (sim_chance(context->sim, 50))
+		return false;
 	context->sim->node[context->node].last_beat = sim_clock(context->sim, context->node);
+	return true;
 }
 
 static void evicted(void *ctx, uint32_t peer, uint32_t epoch, uint64_t pages)

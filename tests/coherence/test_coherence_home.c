@@ -69,10 +69,11 @@ static void home_recalled(void *ctx, uint64_t recall)
 	did.recalls++;
 }
 
-static void home_beat(void *ctx)
+static bool home_beat(void *ctx)
 {
 	(void)ctx;
 	did.beats++;
+	return !did.no_beat;
 }
 
 static void home_evicted(void *ctx, uint32_t peer, uint32_t epoch, uint64_t lost)
@@ -435,6 +436,41 @@ START_TEST(home_recall_during_fetch)
 }
 END_TEST
 
+START_TEST(home_renews_nothing_before_a_recall_is_known)
+{
+	uint64_t now = 1000 * MS;
+
+	open_home(8, 0, 0, XPMD_LOST_SIGBUS);
+	join(2, now);
+	renew(2, now, 1);
+	give(2, now, XPMD_EXCLUSIVE, 10, 5);
+	did.no_beat = true;
+	renew(2, now + 100 * MS, 2);
+	ck_assert_uint_eq(times_told(2, XPMD_RENEWED), 1);
+	did.no_beat = false;
+	/* This is what there was to be told: it waits for what is taken, though it came before. */
+	recall(now + 110 * MS, 9, 10, 1, true);
+	xpmd_home_tick(home, now + 120 * MS);
+	ck_assert_uint_eq(times_told(2, XPMD_RENEWED), 1);
+	/* So that one who gives nothing is waited for no longer than a lease from then on. */
+	xpmd_home_tick(home, now + 110 * MS + LEASE + SKEW);
+	ck_assert_uint_eq(did.recalled, 9);
+	ck_assert_uint_eq(times_told(2, XPMD_RENEWED), 1);
+
+	/* Without one it is answered at the next turn. */
+	now += 10 * LEASE;
+	xpmd_home_free(home);
+	open_home(8, 0, 0, XPMD_LOST_SIGBUS);
+	join(3, now);
+	did.no_beat = true;
+	renew(3, now, 1);
+	did.no_beat = false;
+	xpmd_home_tick(home, now + 1 * MS);
+	ck_assert_uint_eq(times_told(3, XPMD_RENEWED), 1);
+	xpmd_home_free(home);
+}
+END_TEST
+
 START_TEST(home_repeats_and_evicts)
 {
 	uint64_t now = 1000 * MS, start = now + 200 * MS;
@@ -685,6 +721,8 @@ int main(void)
 	add_case(suite, "directory_is_limited", home_directory_is_limited);
 	add_case(suite, "recalls", home_recalls);
 	add_case(suite, "recall_during_fetch", home_recall_during_fetch);
+	add_case(suite, "renews_nothing_before_a_recall_is_known",
+		 home_renews_nothing_before_a_recall_is_known);
 	add_case(suite, "repeats_and_evicts", home_repeats_and_evicts);
 	add_case(suite, "defers_renewals", home_defers_renewals);
 	add_case(suite, "last_copy", home_last_copy);

@@ -17,6 +17,7 @@ static const struct xpmem_ctl_record good[] = {
 	{ .type = XPMEM_CTL_RECALL, .id = 4, .segid = 5, .count = 1,
 	  .reason = XPMEM_CTL_REASON_PROTECT },
 	{ .type = XPMEM_CTL_GONE, .id = 6, .segid = 5 },
+	{ .type = XPMEM_CTL_UNMAP, .segid = 5 },
 };
 #define NR_GOOD (sizeof(good) / sizeof(good[0]))
 
@@ -60,7 +61,7 @@ START_TEST(unknown)
 		record.flags = 0;
 		record.count = 1;
 		if ((type >= XPMEM_CTL_GET && type <= XPMEM_CTL_RELEASE) ||
-		    type == XPMEM_CTL_RECALL || type == XPMEM_CTL_GONE)
+		    (type >= XPMEM_CTL_RECALL && type <= XPMEM_CTL_UNMAP))
 			continue;
 		ck_assert_int_eq(xpmd_record_decode(&record, sizeof(record), 0, &ret),
 				 -EOPNOTSUPP);

@@ -31,11 +31,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		if (rc || record.segid <= 0 || !strcmp(xpmd_record_name(record.type), "unknown"))
 			abort();
-		if (record.type >= XPMEM_CTL_RECALL && !record.id)
+		if (record.type >= XPMEM_CTL_RECALL && record.type != XPMEM_CTL_UNMAP && !record.id)
 			abort();
 		if (record.count && record.first + record.count < record.first &&
 		    record.type != XPMEM_CTL_GET && record.type != XPMEM_CTL_RELEASE &&
-		    record.type != XPMEM_CTL_GONE)
+		    record.type != XPMEM_CTL_GONE && record.type != XPMEM_CTL_UNMAP)
 			abort();
 	}
 }

@@ -72,11 +72,13 @@ bool ctl_next(struct xpmem_ctl_record *record, int milliseconds)
 	struct pollfd fd = { .fd = ctl, .events = POLLIN };
 	ssize_t ret;
 
-	if (poll(&fd, 1, milliseconds) != 1 || !(fd.revents & POLLIN))
-		return false;
 	/* What was to be told may be over: a blocking read would wait for the next. */
 	check(fcntl(ctl, F_SETFL, O_NONBLOCK) == 0);
-	ret = read(ctl, record, sizeof(*record));
+	do {
+		if (poll(&fd, 1, milliseconds) != 1 || !(fd.revents & POLLIN))
+			return false;
+		ret = read(ctl, record, sizeof(*record));
+	} while (ret == sizeof(*record) && record->type == XPMEM_CTL_UNMAP);
 	check(ret == sizeof(*record) || (ret == -1 && (errno == EAGAIN || errno == ESHUTDOWN)));
 	return ret == sizeof(*record);
 }

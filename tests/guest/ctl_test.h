@@ -38,7 +38,7 @@ void ctl_not_ours(void);
 /* An id of a segment of THERE; each call another one */
 xpmem_segid_t ctl_foreign(void);
 
-/* The next record in so many milliseconds; false: none */
+/* The next record but UNMAP, each in so many milliseconds; false: none */
 bool ctl_next(struct xpmem_ctl_record *record, int milliseconds);
 /* It must come, and be of this type */
 struct xpmem_ctl_record ctl_expect(uint32_t type);
