@@ -205,6 +205,19 @@ static int forget(struct module *m, struct xpmem_ctl_forget *arg)
 	return 0;
 }
 
+static int opener(struct module *m, struct xpmem_ctl_opener *arg)
+{
+	const struct remote_segment *r = find_remote(m, arg->segid);
+
+	if (!r)
+		return -ENOENT;
+	arg->out_flags = r->flags;
+	arg->out_uid = r->uid;
+	arg->out_gid = r->gid;
+	arg->out_length = r->length;
+	return 0;
+}
+
 static int list(struct module *m, struct xpmem_ctl_list *arg, struct xpmem_ctl_range *out,
 		bool marked)
 {
@@ -213,13 +226,17 @@ static int list(struct module *m, struct xpmem_ctl_list *arg, struct xpmem_ctl_r
 	for (int i = 0; i < MODULE_SEGMENTS; i++) {
 		int64_t segid = marked ? m->home[i].segid : m->remote[i].segid;
 		const uint8_t *state = marked ? m->home[i].marks : m->remote[i].state;
+		uint64_t first = segid == arg->segid ? arg->first : 0, before = n;
 
 		if (!segid || segid < arg->segid)
 			continue;
-		for (uint64_t p = segid == arg->segid ? arg->first : 0; p < MODULE_PAGES && n < max; p++)
+		for (uint64_t p = first; p < MODULE_PAGES && n < max; p++)
 			if (state[p])
 				out[n++] = (struct xpmem_ctl_range){ .segid = segid, .first = p,
 					.count = 1, .state = state[p] };
+		/* One that has nothing is told all the same. */
+		if (!marked && !first && n == before && n < max)
+			out[n++] = (struct xpmem_ctl_range){ .segid = segid };
 	}
 	arg->count = n;
 	if (n) {
@@ -273,6 +290,9 @@ static int request(struct module *m, unsigned int nr, void *arg, const char *in,
 		break;
 	case XPMEM_CTL_NR_FORGET:
 		rc = forget(m, arg);
+		break;
+	case XPMEM_CTL_NR_OPENER:
+		rc = opener(m, arg);
 		break;
 	default:
 		rc = -ENOTTY;
@@ -467,6 +487,10 @@ int64_t module_get(struct module *m, int64_t segid, bool write)
 	pthread_mutex_unlock(&m->lock);
 	answer = wait_for(m, tell(m, &record, true), "GET");
 	r->permits |= !answer.error;
+	r->length = answer.value;
+	r->flags = record.flags;
+	r->uid = record.uid;
+	r->gid = record.gid;
 	return answer.error ? -(int64_t)answer.error : (int64_t)answer.value;
 }
 

@@ -28,6 +28,8 @@ struct home_segment {		/* of a process of this partition */
 struct remote_segment {		/* of another's */
 	int64_t segid;
 	bool permits;			/* somebody has one */
+	uint64_t length;
+	uint32_t flags, uid, gid;	/* of who got it last */
 	uint8_t state[MODULE_PAGES];
 	char *data;
 };

@@ -480,6 +480,26 @@ START_TEST(network_begins_anew)
 }
 END_TEST
 
+/* First the one's, then the other's: the permit is there again, whoever asks for it. */
+START_TEST(both_daemons_begin_anew)
+{
+	begin();
+	remote_store(1, 5);
+	ck_assert_int_eq(partition_stop(&p[1]), 0);
+	partition_start(&p[1]);
+	partitions_meet(p);
+	fakeowner_disconnect(&owner);
+	ck_assert_int_eq(partition_stop(&p[0]), 0);
+	partition_start(&p[0]);
+	partitions_meet(p);
+	ck_assert_int_eq(fakeowner_connect(&owner, p[0].owner_socket), 0);
+	ck_assert_uint_eq(remote_load(1), 5);
+	remote_store(1, 6);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 6);
+	end();
+}
+END_TEST
+
 static void *store_six(void *unused)
 {
 	(void)unused;
@@ -596,6 +616,7 @@ int main(void)
 	add_case(suite, "partition_daemon_begins_anew", partition_daemon_begins_anew);
 	add_case(suite, "two_services", two_services);
 	add_case(suite, "network_begins_anew", network_begins_anew);
+	add_case(suite, "both_daemons_begin_anew", both_daemons_begin_anew);
 	add_case(suite, "gone_while_no_daemon", gone_while_no_daemon);
 	add_case(suite, "limits_read_again", limits_read_again);
 	add_case(suite, "metrics", metrics);
