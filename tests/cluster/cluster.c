@@ -164,16 +164,27 @@ static void remove_exchange(const struct cluster *cluster)
 		fprintf(stderr, "cannot remove %s\n", cluster->exchange);
 }
 
+static int rank_of(const struct cluster *cluster, const pid_t *pids, pid_t pid)
+{
+	int rank = cluster->first;
+
+	while (rank < cluster->last && pids[rank] != pid)
+		rank++;
+	return rank;
+}
+
 int cluster_run(struct cluster *cluster, void (*body)(struct cluster *cluster))
 {
 	pid_t parent = getpid(), pids[CLUSTER_RANKS], pid;
-	int status, result = 0;
+	int status, rank, result = 0;
 
 	fflush(NULL);
-	for (int rank = cluster->first; rank <= cluster->last; rank++) {
+	for (rank = cluster->first; rank <= cluster->last; rank++) {
 		pid = fork();
 		check(pid >= 0);
 		pids[rank] = pid;
+		if (pid && cluster->on_started)
+			cluster->on_started(cluster, rank, pid);
 		if (pid)
 			continue;
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -194,13 +205,17 @@ int cluster_run(struct cluster *cluster, void (*body)(struct cluster *cluster))
 			result = CLUSTER_SKIP;
 			continue;
 		}
-		for (int rank = cluster->first; rank <= cluster->last; rank++)
-			if (pids[rank] == pid && WIFSIGNALED(status))
-				fprintf(stderr, "rank %d was ended by signal %d (%s)\n", rank,
-					WTERMSIG(status), strsignal(WTERMSIG(status)));
+		rank = rank_of(cluster, pids, pid);
+		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && cluster->on_killed) {
+			cluster->on_killed(cluster, rank);
+			continue;
+		}
+		if (WIFSIGNALED(status))
+			fprintf(stderr, "rank %d was ended by signal %d (%s)\n", rank,
+				WTERMSIG(status), strsignal(WTERMSIG(status)));
 		result = 1;
 		/* the others may wait for it */
-		for (int rank = cluster->first; rank <= cluster->last; rank++)
+		for (rank = cluster->first; rank <= cluster->last; rank++)
 			if (pids[rank] != pid)
 				kill(pids[rank], SIGTERM);
 	}

@@ -49,6 +49,9 @@ struct cluster {
 	unsigned int seconds;
 	uint64_t seed;
 	char exchange[200];
+	/* May be NULL.  With the latter a rank that SIGKILL ended is no failure. */
+	void (*on_started)(const struct cluster *cluster, int rank, pid_t pid);
+	void (*on_killed)(const struct cluster *cluster, int rank);
 };
 
 /* An option of the program's own, with a number: its name without --, and where it goes */

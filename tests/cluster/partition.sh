@@ -36,8 +36,11 @@ partition_configure() {
 	} >"$PARTITION_CONF"
 }
 
-# partition_daemon BUILD: starts it and waits until it has the module
+# partition_daemon BUILD: starts it and waits until it has the module;
+# PARTITION_START_MS: how long that took
 partition_daemon() {
+	local start=$EPOCHREALTIME
+	rm -f "$PARTITION_DIR/control.sock"
 	"$1/daemon/xpmemd" --foreground --config "$PARTITION_CONF" ${PARTITION_OPTIONS:-} \
 		>>"$PARTITION_LOG" 2>&1 </dev/null &
 	PARTITION_PID=$!
@@ -45,6 +48,7 @@ partition_daemon() {
 		kill -0 $PARTITION_PID 2>/dev/null || { tail -n 5 "$PARTITION_LOG"; return 1; }
 		sleep 0.1
 	done
+	PARTITION_START_MS=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000))
 }
 
 # partition_begin MODULES BUILD [LINE...]
@@ -57,12 +61,12 @@ partition_begin() {
 	partition_daemon "$build"
 }
 
-# Waits until all guests are there
+# Waits until all guests are there, but those that left for good
 partition_meet() {
 	local i
 	touch "$XPMEM_EXCHANGE/$1.$XPMEM_GUEST"
 	for ((i = 1; i <= XPMEM_GUESTS; i++)); do
-		until [[ -e $XPMEM_EXCHANGE/$1.$i ]]; do sleep 0.1; done
+		until [[ -e $XPMEM_EXCHANGE/$1.$i || -e $XPMEM_EXCHANGE/left.$i ]]; do sleep 0.1; done
 	done
 }
 

@@ -12,8 +12,8 @@
 
 SUITE_PASSED=0 SUITE_FAILED=0 SUITE_SKIPPED=0 SUITE_PATTERNS=()
 
-# In two guests that are two partitions
-SUITE_CLUSTER=(queue heat owner-events litmus history)
+# In two guests that are two partitions; in the last one of them loses power
+SUITE_CLUSTER=(queue heat owner-events litmus history reclaim daemon-restart nemesis partition-death)
 
 # What failed tests printed, said again at the end where a reader of a long log looks
 SUITE_FAILURES=()
