@@ -5,8 +5,8 @@
  *	death --bound-ms N --fault-ms N [ranks: see cluster.h; two of them]
  *
  * Rank 1 has pages of rank 0's segment SHARED and EXCLUSIVE, and rank 0 has some of rank
- * 1's.  Then rank 1 has its machine lose power (/run/vm/leave of a guest).  A moment
- * later rank 0 does to each page what an owner may do, each in a thread of its own, all
+ * 1's.  Then rank 1 has its machine lose power (/run/vm/leave of a guest).  When rank 0
+ * hears nothing more of it (datagrams to $XPMEM_CLOCK, host:port of rank 0), it does to each page what an owner may do, each in a thread of its own, all
  * at once, and says how long that took: --bound-ms, which is lease + skew + 50 ms, at
  * most.  Time in which its own partition did not run is subtracted (clock.h).  What it
  * has of rank 1's memory it uses on, until that raises SIGBUS.
@@ -14,6 +14,9 @@
 #include "clock.h"
 #include "cluster.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -22,13 +25,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define MS		1000000ull
 #define BY_OWNER	0x1111		/* what rank 0 stored before */
 #define BY_OTHER	0x2222		/* what the other stored, if it has the page EXCLUSIVE */
 #define LATER		0x3333		/* what rank 0 stores after the death */
-#define PAUSE		(500 * MS)	/* from the death to what rank 0 does */
+#define BEAT_US		10000		/* between two datagrams */
+#define SILENCE_US	500000		/* after which rank 1 is dead */
 
 static uint64_t bound_ms = 3150, fault_ms = 10000;
 static _Atomic(uint64_t) late;
@@ -208,6 +214,49 @@ static void *use_on(void *arg)
 	return NULL;
 }
 
+/* ------------------------------------------------------------------ datagrams */
+
+static int datagrams(bool receives)
+{
+	struct timeval silence = { .tv_usec = SILENCE_US };
+	struct sockaddr_in address = { .sin_family = AF_INET };
+	char host[128], *colon;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	check(fd >= 0);
+	snprintf(host, sizeof(host), "%s", getenv("XPMEM_CLOCK"));
+	colon = strchr(host, ':');
+	if (!colon)
+		fail("XPMEM_CLOCK must be host:port");
+	*colon = 0;
+	address.sin_port = htons((uint16_t)atoi(colon + 1));
+	if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
+		fail("XPMEM_CLOCK must have the host's address");
+	if (receives)
+		check(!setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof(silence)));
+	check(!(receives ? bind : connect)(fd, (struct sockaddr *)&address, sizeof(address)));
+	return fd;
+}
+
+static void await_death(int fd)
+{
+	char byte;
+
+	while (recv(fd, &byte, 1, 0) == 1)
+		;
+	check(errno == EAGAIN);
+	close(fd);
+}
+
+static _Noreturn void live_on(int fd)
+{
+	for (;;) {
+		if (send(fd, "", 1, 0) != 1)
+			check(errno == ECONNREFUSED);
+		usleep(BEAT_US);
+	}
+}
+
 /* --------------------------------------------------------------------- ranks */
 
 static void share_last_copy(const struct cluster *cluster, void *addr, size_t size)
@@ -235,6 +284,7 @@ static void survive(struct cluster *cluster)
 {
 	pthread_t threads[DEEDS + 2];
 	volatile uint64_t *other;
+	int fd = datagrams(true);
 	struct use uses[2];
 
 	for (int i = 0; i < 2; i++)
@@ -252,7 +302,7 @@ static void survive(struct cluster *cluster)
 		check(!pthread_create(&threads[DEEDS + i], NULL, use_on, &uses[i]));
 	cluster_meet(cluster, "held");
 	free(cluster_await(cluster, "dies", NULL));
-	usleep(PAUSE / 1000);
+	await_death(fd);
 	pthread_barrier_wait(&at_once);
 	for (unsigned int i = 0; i < DEEDS + 2; i++)
 		pthread_join(threads[i], NULL);
@@ -286,8 +336,7 @@ static void die(struct cluster *cluster)
 		execl("/run/vm/leave", "leave", "0", NULL);
 		fail("this machine can't be switched off: no /run/vm/leave");
 	}
-	for (;;)
-		pause();
+	live_on(datagrams(false));
 }
 
 static void body(struct cluster *cluster)
@@ -314,6 +363,8 @@ int main(int argc, char **argv)
 	cluster_begin(&cluster, argc, argv, options);
 	if (cluster.mode != CLUSTER_REMOTE)
 		cluster_skip("there must be two partitions");
+	if (!getenv("XPMEM_CLOCK"))
+		fail("XPMEM_CLOCK must be host:port of rank 0's partition");
 	if (cluster.ranks != 2 || cluster.first != cluster.last)
 		fail("it takes two ranks, each on a partition of its own");
 	return cluster_run(&cluster, body);

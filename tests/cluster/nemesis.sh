@@ -390,7 +390,8 @@ cluster_partition_death() {
 		touch "$XPMEM_EXCHANGE/left.2"
 	fi
 	lines=$(wc -l <"$PARTITION_LOG")
-	XPMEM_EXCHANGE=$CLUSTER_DIR "$build/tests/cluster/programs/death" --ranks 2 \
+	XPMEM_EXCHANGE=$CLUSTER_DIR XPMEM_CLOCK=192.0.2.1:7500 \
+		"$build/tests/cluster/programs/death" --ranks 2 \
 		--here $((XPMEM_GUEST - 1))-$((XPMEM_GUEST - 1)) --seconds 120 --bound-ms 3150 \
 		--fault-ms 10000 || status=1
 	((XPMEM_GUEST == 1)) || return 1 # it goes on living
