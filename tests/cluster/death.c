@@ -34,7 +34,7 @@
 #define BY_OTHER	0x2222		/* what the other stored, if it has the page EXCLUSIVE */
 #define LATER		0x3333		/* what rank 0 stores after the death */
 #define BEAT_US		10000		/* between two datagrams */
-#define SILENCE_US	500000		/* after which rank 1 is dead */
+#define SILENCE_S	3		/* after which rank 1 is dead, and not only slow */
 
 static uint64_t bound_ms = 3150, fault_ms = 10000;
 static _Atomic(uint64_t) late;
@@ -218,7 +218,7 @@ static void *use_on(void *arg)
 
 static int datagrams(bool receives)
 {
-	struct timeval silence = { .tv_usec = SILENCE_US };
+	struct timeval silence = { .tv_sec = SILENCE_S };
 	struct sockaddr_in address = { .sin_family = AF_INET };
 	char host[128], *colon;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -139,7 +139,7 @@ nemesis_obey() {
 		name=$NEMESIS_ROUND/do.$((++NEMESIS_ORDERS))
 		until [[ -e $name ]]; do sleep 0.05; done
 		read -r -a words <"$name"
-		[[ ${words[0]} != end ]] || return 0
+		[[ ${words[0]} != end ]] || return "${words[1]}"
 		status=0
 		"nemesis_${words[0]}" "${words[@]:1}" || status=1
 		echo $status >"$name.done.new"
@@ -202,7 +202,9 @@ nemesis_event() {
 
 # nemesis_begin LEASE SKEW FAULT: times in ms; instead of the daemon that is there, another
 nemesis_begin() {
+	local lines
 	modprobe sch_netem || return
+	lines=$(wc -l <"$PARTITION_LOG")
 	mkdir -p "$NEMESIS_DIR"
 	rm -f "$NEMESIS_DIR"/*
 	NEMESIS_TRACE=$NEMESIS_DIR/trace
@@ -213,6 +215,18 @@ nemesis_begin() {
 	nemesis_supervise &
 	NEMESIS_SUPERVISOR=$!
 	nemesis_await
+	until tail -n +$((lines + 1)) "$PARTITION_LOG" | grep -q 'session began'; do sleep 0.2; done
+}
+
+# The same, with a lease that is longer than a daemon of this machine needs to begin anew, or
+# a link to be cut and healed: what is short is as short on a slow machine.
+nemesis_begin_patient() {
+	local lease
+	echo "$PARTITION_START_MS" >"$CLUSTER_DIR/start.$XPMEM_GUEST"
+	partition_meet "${CLUSTER_DIR##*/}.start"
+	lease=$(($(cat "$CLUSTER_DIR"/start.* | sort -n | tail -n 1) * 3 + 6000))
+	((lease <= 30000)) || lease=30000
+	nemesis_begin $lease 1000 $((lease + 20000))
 }
 
 # As it was before; and what the daemons did, compared with the model
@@ -229,40 +243,45 @@ nemesis_end() {
 
 # nemesis_round NAME STORM-OPTIONS EVENT...: in all guests with the same arguments
 nemesis_round() {
-	local name=$1 options=$2 status=0 event storm
+	local name=$1 options=$2 status=0 broken=0 event storm
 	shift 2
 	NEMESIS_ROUND=$CLUSTER_DIR/$name NEMESIS_ORDERS=0
 	mkdir -p "$NEMESIS_ROUND"
 	rm -f "$NEMESIS_DIR/progress" "$NEMESIS_DIR/pids"
-	# shellcheck disable=SC2086 # options are words
-	XPMEM_EXCHANGE=$NEMESIS_ROUND XPMEM_STORM=$NEMESIS_DIR XPMEM_CLOCK=192.0.2.1:7500 \
-		"$build/tests/cluster/programs/storm" --ranks 4 \
-		--here $((XPMEM_GUEST * 2 - 2))-$((XPMEM_GUEST * 2 - 1)) --seconds 900 \
-		--bound-ms "$NEMESIS_BOUND" $options &
+	{
+		# shellcheck disable=SC2086 # options are words
+		XPMEM_EXCHANGE=$NEMESIS_ROUND XPMEM_STORM=$NEMESIS_DIR XPMEM_CLOCK=192.0.2.1:7500 \
+			"$build/tests/cluster/programs/storm" --ranks 4 \
+			--here $((XPMEM_GUEST * 2 - 2))-$((XPMEM_GUEST * 2 - 1)) --seconds 900 \
+			--bound-ms "$NEMESIS_BOUND" $options
+		echo $? >"$NEMESIS_ROUND/exit.$XPMEM_GUEST"
+	} &
 	storm=$!
 	if ((XPMEM_GUEST != 1)); then
-		nemesis_obey
+		nemesis_obey || broken=1
 	else
 		until [[ -e $NEMESIS_ROUND/ready.0 && -e $NEMESIS_ROUND/ready.2 ]]; do
-			kill -0 $storm 2>/dev/null || status=1
-			((status == 0)) || break
+			[[ ! -e $NEMESIS_ROUND/exit.1 && ! -e $NEMESIS_ROUND/exit.2 ]] || broken=1
+			((broken == 0)) || break
 			sleep 0.1
 		done
-		until ((status)) || [[ -e $NEMESIS_DIR/progress ]]; do sleep 0.1; done
+		until ((broken)) || [[ -e $NEMESIS_DIR/progress ]]; do sleep 0.1; done
 		for event in "$@"; do
-			((status == 0)) || break
+			((status + broken == 0)) || break
 			echo "$name: $event" | tee -a "$CLUSTER_DIR/events"
 			# shellcheck disable=SC2086 # events are words
 			nemesis_event $event || status=1
 			sleep "${NEMESIS_REST:-1}"
 		done
 		touch "$NEMESIS_ROUND/stop"
-		nemesis_at 2 end
+		nemesis_at 2 end $broken
 	fi
-	wait $storm || status=1
-	touch "$NEMESIS_ROUND/over.$XPMEM_GUEST"
+	# It would wait for another that has ended.
+	((broken == 0)) || pkill -TERM -P $storm
+	wait $storm
+	[[ $(<"$NEMESIS_ROUND/exit.$XPMEM_GUEST") == 0 ]] || status=1
 	if ((XPMEM_GUEST == 1)); then
-		until [[ -e $NEMESIS_ROUND/over.2 ]]; do sleep 0.1; done
+		until [[ -e $NEMESIS_ROUND/exit.2 ]]; do sleep 0.1; done
 		"$build/tests/cluster/programs/linearize" "$NEMESIS_ROUND"/history.* || status=1
 		rm -f "$NEMESIS_ROUND"/history.*
 	fi
@@ -274,11 +293,13 @@ nemesis_round() {
 # Whatever happens to daemons, processes, network and guests, there is one memory.
 cluster_nemesis() {
 	local status=0
-	nemesis_begin 4000 900 10000 || return
+	nemesis_begin_patient || return
 	# nothing of this is long enough to lose anything
 	nemesis_round gentle "--strict 1" "network 2 delay 20ms 10ms reorder 25%" \
 		"network 2 loss 5% duplicate 5%" "cut 0.5" "one-way 0.5 2" "stop 0.5 1" \
 		"stop 0.5 2" "pause 500 1" || status=1
+	nemesis_end || status=1
+	nemesis_begin 4000 900 10000 || return
 	nemesis_round hard "" "cut 6" "one-way 6 1" "stop 6 1" "pause 6000 2" || status=1
 	nemesis_round kill "" "restart KILL 2" "kill-rank 2" "restart KILL 1" "kill-rank 1" ||
 		status=1
@@ -316,7 +337,7 @@ cluster_nemesis_long() {
 		fi
 		until [[ -e $CLUSTER_DIR/round.$round ]]; do sleep 0.2; done
 		[[ $(<"$CLUSTER_DIR/round.$round") == go ]] || break
-		nemesis_round "$round" "--burst 512 --operations 80000" "${events[@]}" >"$NEMESIS_DIR/round" 2>&1 ||
+		nemesis_round "$round" "--burst ${NEMESIS_BURST:-512} --operations 100000" "${events[@]}" >"$NEMESIS_DIR/round" 2>&1 ||
 			findings=$((findings + 1))
 		cat "$NEMESIS_DIR/round"
 		number=$(sed -n 's/^\([0-9]*\) operations judged.*/\1/p' "$NEMESIS_DIR/round")
@@ -327,15 +348,10 @@ cluster_nemesis_long() {
 	nemesis_end && ((findings == 0))
 }
 
-# Daemons end, as they are asked or by themselves, and come back. The lease is so long
-# that they are back before it ends on this machine.
+# Daemons end, as they are asked or by themselves, and come back before the lease ends.
 cluster_daemon_restart() {
-	local status=0 lease
-	echo "$PARTITION_START_MS" >"$CLUSTER_DIR/start.$XPMEM_GUEST"
-	partition_meet daemon-restart.start
-	lease=$(($(cat "$CLUSTER_DIR"/start.* | sort -n | tail -n 1) * 3 + 6000))
-	((lease <= 30000)) || lease=30000
-	nemesis_begin $lease 1000 $((lease + 20000)) || return
+	local status=0
+	nemesis_begin_patient || return
 	nemesis_round asked "--strict 1" "restart TERM 1" "restart TERM 2" "restart-both TERM" ||
 		status=1
 	nemesis_round killed "" "restart KILL 1" "restart KILL 2" "restart-both KILL" || status=1
@@ -385,6 +401,8 @@ cluster_reclaim() {
 # all, as guest 2 does not come back.
 cluster_partition_death() {
 	local status=0 lines evictions lost
+	nemesis_begin 12000 1000 20000 || return
+	partition_meet death.begun
 	if ((XPMEM_GUEST == 2)); then
 		echo 0 >"$CLUSTER_DIR/status.2"
 		touch "$XPMEM_EXCHANGE/left.2"
@@ -392,8 +410,8 @@ cluster_partition_death() {
 	lines=$(wc -l <"$PARTITION_LOG")
 	XPMEM_EXCHANGE=$CLUSTER_DIR XPMEM_CLOCK=192.0.2.1:7500 \
 		"$build/tests/cluster/programs/death" --ranks 2 \
-		--here $((XPMEM_GUEST - 1))-$((XPMEM_GUEST - 1)) --seconds 120 --bound-ms 3150 \
-		--fault-ms 10000 || status=1
+		--here $((XPMEM_GUEST - 1))-$((XPMEM_GUEST - 1)) --seconds 200 --bound-ms "$NEMESIS_BOUND" \
+		--fault-ms 20000 || status=1
 	((XPMEM_GUEST == 1)) || return 1 # it goes on living
 	tail -n +$((lines + 1)) "$PARTITION_LOG" | grep -E 'is evicted|are lost' >"$CLUSTER_DIR/log"
 	cut -c 1-160 "$CLUSTER_DIR/log"
@@ -403,5 +421,6 @@ cluster_partition_death() {
 	lost=$(nemesis_counter lost_pages)
 	echo "counters: $evictions evictions, $lost pages lost"
 	((evictions > 0 && lost > 0)) || status=1
+	nemesis_end || status=1
 	return $status
 }
