@@ -17,6 +17,7 @@
 #include "importer.h"
 #include "kchannel.h"
 #include "log.h"
+#include "loop.h"
 #include "metrics.h"
 #include "net_client.h"
 #include "owner.h"
@@ -176,13 +177,12 @@ static bool has_nothing(struct xpmd *d)
 }
 
 /* After each event: what it made due, and when the next thing is. */
-static int on_turn(sd_event_source *source, void *ctx)
+static void on_turn(void *ctx)
 {
 	struct run *run = ctx;
 	struct xpmd *d = &run->d;
 	uint64_t now = xpmd_now(), times[4], next = UINT64_MAX;
 
-	(void)source;
 	times[0] = xpmd_home_tick(d->home, now);
 	times[1] = xpmd_replica_tick(d->replica, now);
 	times[2] = xpmd_exporter_tick(d->exporter, now);
@@ -200,7 +200,6 @@ static int on_turn(sd_event_source *source, void *ctx)
 	notify_status(run);
 	if (run->stopping && has_nothing(d))
 		sd_event_exit(d->event, EXIT_SUCCESS);
-	return 0;
 }
 
 /* on_turn() does what is due. */
@@ -292,8 +291,6 @@ static int begin_event(struct run *run)
 	for (size_t i = 0; i < 3 && rc >= 0; i++)
 		rc = sd_event_add_signal(run->d.event, NULL, signals[i],
 					 signals[i] == SIGHUP ? on_reload : on_end, run);
-	if (rc >= 0)
-		rc = sd_event_add_post(run->d.event, NULL, on_turn, run);
 	/* Of an accuracy of 1 us: the default would be as late as a tenth of a lease. */
 	if (rc >= 0)
 		rc = sd_event_add_time(run->d.event, &run->timer, CLOCK_BOOTTIME, 0, 1, on_time,
@@ -501,7 +498,7 @@ int main(int argc, char **argv)
 	xpmd_log(LOG_INFO, "partition %u (%s)", run.d.config->number, run.d.config->name);
 	sd_event_set_watchdog(run.d.event, true);
 	sd_notify(0, "READY=1");
-	rc = sd_event_loop(run.d.event);
+	rc = xpmd_loop(run.d.event, on_turn, &run);
 	if (rc < 0)
 		rc = EXIT_FAILURE;
 	finish(&run, rc);
