@@ -31,6 +31,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +65,10 @@ struct run {
 	struct xpmd d;
 	sd_event_source *timer, *ending;
 	bool stopping;
-	char status[160];
+	struct status {
+		unsigned int up, segments;
+		bool stopping, net;
+	} told;
 };
 
 uint64_t xpmd_now(void)
@@ -154,18 +158,22 @@ static const struct argp argp = {
 static void notify_status(struct run *run)
 {
 	struct xpmd *d = &run->d;
-	char status[sizeof(run->status)];
 	struct xpmd_net_counts net;
+	struct status now = {
+		.up = xpmd_peers_up(d),
+		.segments = xpmd_owners_connected(xpmd_exporter_owners(d->exporter)),
+		.stopping = run->stopping,
+	};
 
 	xpmd_net_client_counts(d->transport, &net);
-	snprintf(status, sizeof(status), "%s%s%u of %zu partitions up, %u segments",
-		 run->stopping ? "ending: " : "", net.up ? "" : "no xpmemd-net: ",
-		 xpmd_peers_up(d), d->config->nr_partitions,
-		 xpmd_owners_connected(xpmd_exporter_owners(d->exporter)));
-	if (strcmp(status, run->status) == 0)
+	now.net = net.up;
+	if (now.up == run->told.up && now.segments == run->told.segments &&
+	    now.stopping == run->told.stopping && now.net == run->told.net)
 		return;
-	strcpy(run->status, status);
-	sd_notifyf(0, "STATUS=%s", status);
+	run->told = now;
+	sd_notifyf(0, "STATUS=%s%s%u of %zu partitions up, %u segments",
+		   now.stopping ? "ending: " : "", now.net ? "" : "no xpmemd-net: ", now.up,
+		   d->config->nr_partitions, now.segments);
 }
 
 static bool has_nothing(struct xpmd *d)
@@ -472,7 +480,7 @@ static void finish(struct run *run, int status)
 int main(int argc, char **argv)
 {
 	struct options options = { .config = DEFAULT_CONFIG };
-	struct run run = { .stopping = false };
+	struct run run = { .told.up = UINT_MAX };	/* nothing was told yet */
 	int rc;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &options);

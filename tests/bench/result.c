@@ -29,6 +29,9 @@ struct result {
 	double n;
 	double value, median;
 	double reference, reference_median;	/* NAN: none */
+	double ratio;			/* NAN: that of the two */
+	double p99, reference_p99;	/* of a spread: NAN if it is none */
+	size_t samples;
 	unsigned int rounds;
 	enum goal goal;
 	double limit;
@@ -57,7 +60,7 @@ static struct result *add(const char *name)
 	}
 	result = &table->result[table->count++];
 	snprintf(result->name, sizeof(result->name), "%s", name);
-	result->reference = NAN;
+	result->reference = result->ratio = result->p99 = result->reference_p99 = NAN;
 	return result;
 }
 
@@ -93,12 +96,55 @@ double samples_least(const struct samples *samples)
 	return least;
 }
 
+void spread_add(struct spread *spread, const uint64_t *ns, size_t count)
+{
+	struct spread round = { 0 };
+
+	if (spread->count + count > spread->room) {
+		spread->room = 2 * (spread->count + count);
+		spread->value = realloc(spread->value, spread->room * sizeof(double));
+		if (!spread->value)
+			fatal("no memory for samples");
+	}
+	for (size_t i = 0; i < count; i++)
+		spread->value[spread->count++] = (double)ns[i];
+	round.count = count;
+	round.value = spread->value + spread->count - count;
+	if (count)
+		samples_add(&spread->p50, spread_percentile(&round, 50));
+}
+
+double spread_percentile(const struct spread *spread, double percent)
+{
+	double *sorted = malloc(spread->count * sizeof(double)), value;
+	size_t rank = (size_t)ceil(percent / 100 * (double)spread->count);
+
+	if (!sorted)
+		fatal("no memory for samples");
+	memcpy(sorted, spread->value, spread->count * sizeof(double));
+	qsort(sorted, spread->count, sizeof(double), compare);
+	value = sorted[rank ? rank - 1 : 0];
+	free(sorted);
+	return value;
+}
+
+void spread_free(struct spread *spread)
+{
+	free(spread->value);
+	*spread = (struct spread){ 0 };
+}
+
 /* ------------------------------------------------------------------- print */
+
+static double ratio_of(const struct result *result)
+{
+	return isnan(result->ratio) ? result->value / result->reference : result->ratio;
+}
 
 static bool met(const struct result *result)
 {
 	if (result->goal == GOAL_RATIO)
-		return result->value <= result->limit * result->reference;
+		return ratio_of(result) <= result->limit;
 	return result->value <= result->limit;
 }
 
@@ -132,21 +178,24 @@ static void print(const struct result *result)
 		snprintf(reference, sizeof(reference), "%s %s", result->reference_name,
 			 number(digits, sizeof(digits), result->reference));
 		if (result->reference > 0)
-			snprintf(ratio, sizeof(ratio), "%.3fx",
-				 result->value / result->reference);
+			snprintf(ratio, sizeof(ratio), "%.3fx", ratio_of(result));
 	}
 	if (result->goal != GOAL_NONE)
 		snprintf(goal, sizeof(goal), "%s%s %s",
 			 number(digits, sizeof(digits), result->limit),
 			 result->goal == GOAL_RATIO ? "x" : "", met(result) ? "met" : "NOT MET");
-	printf("  %-54s %10s %-16s %-20s %9s  %s\n", text, value, result->unit, reference, ratio,
+	printf("  %-54s %10s %-16s %-20s %9s  %s", text, value, result->unit, reference, ratio,
 	       goal);
+	if (!isnan(result->p99))
+		printf("  (p99 %s, n %zu)", number(digits, sizeof(digits), result->p99),
+		       result->samples);
+	putchar('\n');
 	fflush(stdout);
 }
 
 /* ---------------------------------------------------------------- reports */
 
-void report(const struct row *row, const struct samples *value, const struct samples *reference)
+static struct result *add_row(const struct row *row)
 {
 	struct result *result = add(row->name);
 
@@ -154,19 +203,52 @@ void report(const struct row *row, const struct samples *value, const struct sam
 	snprintf(result->unit, sizeof(result->unit), "%s", row->unit);
 	result->n = row->n;
 	snprintf(result->of, sizeof(result->of), "%s", row->of ? row->of : "");
-	result->value = samples_least(value);
-	result->median = median(value);
-	result->rounds = value->count;
-	if (reference) {
-		snprintf(result->reference_name, sizeof(result->reference_name), "%s",
-			 row->reference ? row->reference : "memfd");
-		result->reference = samples_least(reference);
-		result->reference_median = median(reference);
-	}
 	/* A limit of so many nanoseconds is one of so many instructions. */
 	if (row->goal != GOAL_NS || settings.counted)
 		result->goal = row->goal;
 	result->limit = row->limit;
+	return result;
+}
+
+static void set_reference_name(struct result *result, const struct row *row)
+{
+	snprintf(result->reference_name, sizeof(result->reference_name), "%s",
+		 row->reference ? row->reference : "memfd");
+}
+
+void report(const struct row *row, const struct samples *value, const struct samples *reference)
+{
+	struct result *result = add_row(row);
+
+	result->value = samples_least(value);
+	result->median = median(value);
+	result->rounds = value->count;
+	if (reference) {
+		set_reference_name(result, row);
+		result->reference = samples_least(reference);
+		result->reference_median = median(reference);
+	}
+	print(result);
+}
+
+void report_spread(const struct row *row, const struct spread *value,
+		   const struct spread *reference)
+{
+	struct result *result = add_row(row);
+	struct samples ratios = { 0 };
+
+	result->value = result->median = spread_percentile(value, 50);
+	result->p99 = spread_percentile(value, 99);
+	result->samples = value->count;
+	result->rounds = value->p50.count;
+	if (reference) {
+		set_reference_name(result, row);
+		result->reference = result->reference_median = spread_percentile(reference, 50);
+		result->reference_p99 = spread_percentile(reference, 99);
+		for (unsigned int i = 0; i < value->p50.count && i < reference->p50.count; i++)
+			samples_add(&ratios, value->p50.value[i] / reference->p50.value[i]);
+		result->ratio = median(&ratios);
+	}
 	print(result);
 }
 
@@ -208,6 +290,16 @@ static struct json_object *json_row(const struct result *result)
 	json_object_object_add(row, "rounds", json_object_new_int((int)result->rounds));
 	json_object_object_add(row, "value", json_object_new_double(result->value));
 	json_object_object_add(row, "median", json_object_new_double(result->median));
+	if (!isnan(result->p99)) {
+		json_object_object_add(row, "p99", json_object_new_double(result->p99));
+		json_object_object_add(row, "samples",
+				       json_object_new_int64((int64_t)result->samples));
+	}
+	if (!isnan(result->ratio))
+		json_object_object_add(row, "ratio", json_object_new_double(result->ratio));
+	if (!isnan(result->reference_p99))
+		json_object_object_add(row, "reference_p99",
+				       json_object_new_double(result->reference_p99));
 	if (!isnan(result->reference)) {
 		json_object_object_add(row, "reference_name",
 				       json_object_new_string(result->reference_name));

@@ -9,6 +9,8 @@
 #define RESULT_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #define MAX_SAMPLES 32
 
@@ -17,11 +19,22 @@ struct samples {
 	double value[MAX_SAMPLES];
 };
 
+/*
+ * What single operations took, in rounds: those of what is measured and those of what
+ * it is compared with take turns.
+ */
+struct spread {
+	size_t count, room;
+	double *value;
+	struct samples p50;	/* of each round */
+};
+
 /* What is to be reached */
 enum goal {
 	GOAL_NONE,
 	GOAL_NS,	/* at most so many nanoseconds of a clock that counts */
 	GOAL_BYTES,	/* at most so many bytes */
+	GOAL_VALUE,	/* at most so much, in the row's unit */
 	GOAL_RATIO,	/* at most this many times the reference */
 };
 
@@ -42,8 +55,16 @@ void results_begin(void);
 void samples_add(struct samples *samples, double value);
 double samples_least(const struct samples *samples);
 
+void spread_add(struct spread *spread, const uint64_t *ns, size_t count);
+/* Nearest rank */
+double spread_percentile(const struct spread *spread, double percent);
+void spread_free(struct spread *spread);
+
 /* @reference: NULL when there is nothing to compare with */
 void report(const struct row *row, const struct samples *value, const struct samples *reference);
+/* p50 and p99 of all; the ratio is the median of those of the rounds' p50. */
+void report_spread(const struct row *row, const struct spread *value,
+		   const struct spread *reference);
 void report_value(const struct row *row, double value);
 /* Says why a row is not there. */
 void leave_out(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
