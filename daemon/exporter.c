@@ -672,8 +672,8 @@ int xpmd_exporter_new(struct xpmd_exporter **ret, struct xpmd *d)
 	exporter->d = d;
 	rc = xpmd_results_init(&exporter->results);
 	if (rc >= 0)
-		rc = sd_event_add_io(d->event, &exporter->source, exporter->results.fd, EPOLLIN,
-				     on_results, exporter);
+		rc = sd_event_add_io(d->event, &exporter->source, exporter->results.fd,
+				     EPOLLIN | EPOLLET, on_results, exporter);
 	if (rc < 0) {
 		xpmd_exporter_free(exporter);
 		return rc;

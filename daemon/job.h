@@ -90,8 +90,8 @@ void xpmd_job_end_page(struct xpmd_job *job, uint32_t i);
 bool xpmd_job_any_live(struct xpmd_job *job);
 
 /*
- * Jobs on their way back: any thread posts, the loop takes all when @fd, an eventfd,
- * is readable.
+ * Jobs on their way back: any thread posts, the loop takes all when @fd, an eventfd that
+ * nobody reads, becomes readable once more: it is watched with EPOLLET.
  */
 struct xpmd_results {
 	pthread_mutex_t lock;

@@ -584,16 +584,16 @@ void xpmd_worker_queue(struct xpmd_worker *worker, struct xpmd_job *job)
 
 	pthread_mutex_lock(&worker->lock);
 	xpmd_jobs_add(&queue->jobs, job);
-	pthread_cond_signal(&queue->more);
 	pthread_mutex_unlock(&worker->lock);
+	pthread_cond_signal(&queue->more);	/* after it: who wakes up takes it at once */
 }
 
 void xpmd_worker_queue_behind(struct xpmd_worker *worker, struct xpmd_job *job)
 {
 	pthread_mutex_lock(&worker->lock);
 	xpmd_jobs_add(&worker->work.jobs, job);
-	pthread_cond_signal(&worker->work.more);
 	pthread_mutex_unlock(&worker->lock);
+	pthread_cond_signal(&worker->work.more);
 }
 
 void xpmd_worker_queue_again(struct xpmd_worker *worker, struct xpmd_job *job)
@@ -602,8 +602,8 @@ void xpmd_worker_queue_again(struct xpmd_worker *worker, struct xpmd_job *job)
 
 	pthread_mutex_lock(&worker->lock);
 	xpmd_jobs_add_first(&queue->jobs, job);
-	pthread_cond_signal(&queue->more);
 	pthread_mutex_unlock(&worker->lock);
+	pthread_cond_signal(&queue->more);
 }
 
 struct xpmd_traps *xpmd_worker_traps(struct xpmd_worker *worker)
