@@ -390,6 +390,8 @@ void xpmd_conns_flush(struct xpmd_conns *conns)
 		TAILQ_REMOVE(&conns->work, conn, entry);
 		conn->needed = false;
 	}
+	if (TAILQ_EMPTY(&conns->work))
+		sd_event_source_set_enabled(conns->later, SD_EVENT_OFF);
 }
 
 static int on_later(sd_event_source *source, void *userdata)
