@@ -90,6 +90,7 @@ struct xpmd_msg {
 	uint64_t first;
 	uint32_t count;
 	uint32_t gen;		/* of the page at home, see above; 0: not known */
+	uint32_t more;		/* GRANT: pages behind these that come in another one */
 	uint64_t mask[XPMD_MAX_PAGES / 64]; /* GRANT, TAKEN, GIVE: pages that data is of */
 	const void *data;	/* of the pages in mask, one after the other; the sender's
 				 * until the call returns */

@@ -152,6 +152,7 @@ static void send_grant(struct xpmd_home *home, struct home_txn *txn, enum xpmd_s
 			.first = txn->first + at,
 			.count = count,
 			.gen = gen,
+			.more = txn->count - at - count,
 		};
 
 		for (uint32_t i = 0; data && i < count; i++)

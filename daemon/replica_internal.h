@@ -28,6 +28,7 @@
 struct replica_fault {
 	struct replica_fault *next;
 	uint64_t id;
+	uint64_t page;
 	bool write;
 };
 
@@ -40,9 +41,10 @@ struct replica_request {
 	bool write;
 	bool sent;		/* to this session */
 	bool served;		/* the first page has come */
+	bool rest_came;		/* before the first page did */
 	uint64_t due;		/* to be repeated, or forgotten if it was served */
 	uint32_t tries;
-	struct replica_fault *faults;
+	struct replica_fault *faults;	/* at the first page; served: at those behind it */
 	uint32_t floor[];	/* by page: grants of earlier generations are void; 0: none */
 };
 

@@ -5,6 +5,10 @@
  * A grant counts only for the request whose id it has, and only for pages of which no
  * TAKE of a later generation was seen since it was asked for: what is not so was
  * overtaken on its way, and the home knows that it is not here.
+ *
+ * The page that is waited for comes alone, and says how many more come behind it, which
+ * is another message.  Until that has come they are not asked for again: a process that
+ * reads in sequence is at the second page long before.
  */
 #include "replica_internal.h"
 #include "mutant.h"
@@ -12,7 +16,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define REST	(1000 * MS)	/* for the pages behind the first */
+#define REST	(200 * MS)	/* for the pages behind the first */
 
 /* ------------------------------------------------------------------- asking */
 
@@ -46,6 +50,17 @@ static void answer_faults(struct xpmd_replica *replica, struct replica_request *
 			replica->ops->fail(replica->ctx, fault->id, error);
 		free(fault);
 	}
+}
+
+/*
+ * The pages behind the first have come, or will not: who waits for one of them looks
+ * whether it has it, and asks for it if not.
+ */
+static void end_rest(struct xpmd_replica *replica, struct replica_request *req,
+		     uint64_t installed_for)
+{
+	answer_faults(replica, req, true, 0, installed_for);
+	unlink_request(req);
 }
 
 static struct replica_request *new_request(struct xpmd_replica *replica,
@@ -103,10 +118,24 @@ void xpmd_replica_ask(struct xpmd_replica *replica, struct replica_request *req)
 void xpmd_replica_ask_again(struct xpmd_replica *replica, struct replica_request *req)
 {
 	req->id = ++replica->id;
-	req->served = false;
+	req->served = req->rest_came = false;
 	req->tries = 0;
 	replica->counts.retries++;
 	xpmd_replica_ask(replica, req);
+}
+
+/* The request that brings page @first: it is the first asked for, or on its way behind it. */
+static struct replica_request *find_asked(struct replica_segment *segment, uint64_t first,
+					  bool write)
+{
+	struct replica_request *req;
+
+	for (req = segment->requests; req; req = req->next)
+		if (req->served ? first > req->first && first - req->first < req->count &&
+					  write <= req->write :
+				  first == req->first)
+			break;
+	return req;
 }
 
 void xpmd_replica_fault(struct xpmd_replica *replica, uint64_t now, uint64_t id, int64_t segid,
@@ -137,14 +166,13 @@ void xpmd_replica_fault(struct xpmd_replica *replica, uint64_t now, uint64_t id,
 	if (count > segment->table.pages - first)
 		count = (uint32_t)(segment->table.pages - first);
 
-	for (req = segment->requests; req; req = req->next)
-		if (req->first == first && !req->served)
-			break;
+	req = find_asked(segment, first, write);
 	fault = calloc(1, sizeof(*fault));
 	if (fault && !req) {
 		req = new_request(replica, segment, first, count, write);
 		if (req) {
 			fault->id = id;
+			fault->page = first;
 			fault->write = write;
 			req->faults = fault;
 			xpmd_replica_ask(replica, req);
@@ -158,10 +186,11 @@ void xpmd_replica_fault(struct xpmd_replica *replica, uint64_t now, uint64_t id,
 		return;
 	}
 	fault->id = id;
+	fault->page = first;
 	fault->write = write;
 	fault->next = req->faults;
 	req->faults = fault;
-	if (write && !req->sent)
+	if (write && !req->sent && !req->served)
 		req->write = true;
 }
 
@@ -254,7 +283,7 @@ static int install(struct xpmd_replica *replica, struct replica_segment *segment
 
 /* The first page has come, or not: what becomes of the request */
 static void first_came(struct xpmd_replica *replica, struct replica_request *req, enum use use,
-		       bool may_write, int n, uint64_t installed_for)
+		       bool may_write, int n, uint64_t installed_for, uint32_t more)
 {
 	struct xpmd_entry *entry;
 
@@ -278,10 +307,11 @@ static void first_came(struct xpmd_replica *replica, struct replica_request *req
 	if (req->faults) {		/* they want to write */
 		req->write = true;
 		xpmd_replica_ask_again(replica, req);
-	} else if (req->count == 1) {
+	} else if (!more || req->rest_came) {
 		unlink_request(req);
 	} else {
 		req->served = true;
+		req->count = 1 + more;
 		req->due = replica->now + REST;
 	}
 }
@@ -312,6 +342,10 @@ void xpmd_replica_grant(struct xpmd_replica *replica, struct replica_home *home,
 	if (!req || msg->first < req->first || msg->first - req->first > req->count ||
 	    msg->count > req->count - (msg->first - req->first))
 		return;
+	if (req->served && (replica->now >= home->lease_until || home->reclaims)) {
+		end_rest(replica, req, 0);
+		return;
+	}
 	if (replica->now >= home->lease_until || home->reclaims) {
 		/* It could not be used.  The home keeps what it granted; ask with a lease. */
 		xpmd_replica_ask_again(replica, req);
@@ -319,9 +353,8 @@ void xpmd_replica_grant(struct xpmd_replica *replica, struct replica_home *home,
 	}
 	id = req->id;
 	has_first = msg->first == req->first && !req->served;
-	for (struct replica_fault *fault = has_first ? req->faults : NULL; fault;
-	     fault = fault->next)
-		if (msg->state == XPMD_EXCLUSIVE || !fault->write)
+	for (struct replica_fault *fault = req->faults; fault; fault = fault->next)
+		if (fault->page == msg->first && (msg->state == XPMD_EXCLUSIVE || !fault->write))
 			installed_for = fault->id;
 
 	while (i < msg->count) {
@@ -341,19 +374,24 @@ void xpmd_replica_grant(struct xpmd_replica *replica, struct replica_home *home,
 				break;
 		} while (judge(req, msg->first + i, msg, with) == use);
 		if (use == INSTALL)
-			n = install(replica, segment, start || !has_first ? 0 : installed_for, msg,
+			n = install(replica, segment, start ? 0 : installed_for, msg,
 				    msg->first + start, count, from);
 		if (!start) {
 			first_use = use;
 			first_n = n;
 		}
 	}
+	if (first_use != INSTALL || first_n <= 0)
+		installed_for = 0;
 	if (has_first)
-		first_came(replica, req, first_use,
-			   writable(req, msg->state), first_n,
-			   first_use == INSTALL && first_n > 0 ? installed_for : 0);
+		first_came(replica, req, first_use, writable(req, msg->state), first_n,
+			   installed_for,
+			   msg->more < req->count - msg->count ? msg->more
+							       : req->count - msg->count);
 	else if (req->served && req->id == id)
-		unlink_request(req);	/* the rest has come, too */
+		end_rest(replica, req, installed_for);
+	else if (req->id == id)
+		req->rest_came = true;
 }
 
 void xpmd_replica_denied(struct xpmd_replica *replica, struct replica_home *home,
@@ -369,6 +407,10 @@ void xpmd_replica_denied(struct xpmd_replica *replica, struct replica_home *home
 	if (msg->error == EAGAIN && !req->served) {
 		/* As when no answer comes, but it is not the same request any more. */
 		req->id = ++replica->id;
+		return;
+	}
+	if (req->served) {
+		end_rest(replica, req, 0);
 		return;
 	}
 	answer_faults(replica, req, true, msg->error ? msg->error : EIO, 0);
@@ -392,7 +434,7 @@ uint64_t xpmd_replica_requests_tick(struct xpmd_replica *replica, struct replica
 	for (struct replica_request *req = segment->requests, *after; req; req = after) {
 		after = req->next;
 		if (req->served && replica->now >= req->due) {
-			unlink_request(req);
+			end_rest(replica, req, 0);
 			continue;
 		}
 		if (!req->served && (!req->sent || replica->now >= req->due)) {

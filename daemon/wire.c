@@ -209,11 +209,12 @@ static enum xpmd_wire_reason decode_pages(struct xpmd_wire_frame *ret, const voi
 		.first = le64toh(wire.first),
 		.count = le32toh(wire.count),
 		.gen = le32toh(wire.gen),
+		.more = le32toh(wire.more),
 		.data = data_length ? data : NULL,
 	};
 	for (i = 0; i < XPMD_MAX_PAGES / 64; i++)
 		msg->mask[i] = le64toh(wire.mask[i]);
-	if (wire.reserved)
+	if (msg->more && ret->type != XPMEM_PROTO_GRANT)
 		return XPMD_WIRE_RESERVED;
 	if (le32toh(wire.state) > XPMD_EXCLUSIVE)
 		return XPMD_WIRE_STATE;
@@ -221,6 +222,8 @@ static enum xpmd_wire_reason decode_pages(struct xpmd_wire_frame *ret, const voi
 	if (msg->error > XPMEM_PROTO_ERRNO_MAX)
 		return XPMD_WIRE_ERRNO;
 	if (msg->count > XPMD_MAX_PAGES || (!msg->count && needs_pages(ret->type)))
+		return XPMD_WIRE_COUNT;
+	if (msg->more > XPMD_MAX_PAGES - msg->count)
 		return XPMD_WIRE_COUNT;
 	if (msg->first > PAGE_LIMIT - msg->count)
 		return XPMD_WIRE_RANGE;
@@ -434,6 +437,7 @@ static void encode_pages(const struct xpmd_wire_frame *frame, void *body, size_t
 		.epoch = htole32(msg->epoch),
 		.error = htole32(msg->error),
 		.state = htole32(msg->state),
+		.more = htole32(msg->more),
 	};
 	unsigned int i;
 

@@ -151,7 +151,8 @@ struct xpmem_proto_header {
  * @epoch: of the partition that is not home, as its home counts
  * @error: errno or 0
  * @state: 0 none, 1 shared, 2 exclusive
- * @reserved: 0
+ * @more: GRANT: so many pages behind these are granted by another one of this @id, which
+ *	may come first; 0 in others.  With @count at most XPMEM_PROTO_PAGES_MAX
  * @mask: bit i % 64 of word i / 64: data has page first + i; 0 but in GRANT, TAKEN and
  *	GIVE.  Only of the first @count pages.
  *
@@ -168,7 +169,7 @@ struct xpmem_proto_pages {
 	xpmem_le32 epoch;
 	xpmem_le32 error;
 	xpmem_le32 state;
-	xpmem_le32 reserved;
+	xpmem_le32 more;
 	xpmem_le64 mask[XPMEM_PROTO_PAGES_MAX / 64];
 };
 

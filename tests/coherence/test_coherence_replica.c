@@ -124,17 +124,23 @@ static void open_replica(uint64_t hold, uint64_t now)
 	ck_assert_uint_eq(mod.lease, now + LEASE);
 }
 
-static void grant(uint64_t now, uint64_t id, enum xpmd_state state, uint64_t first, uint32_t count,
-		  uint32_t gen, uint8_t value)
+static void grant_of(uint64_t now, uint64_t id, enum xpmd_state state, uint64_t first,
+		     uint32_t count, uint32_t gen, uint8_t value, uint32_t more)
 {
 	struct xpmd_msg msg = { .type = XPMD_GRANT, .id = id, .state = state, .first = first,
-				.count = count, .gen = gen };
+				.count = count, .gen = gen, .more = more };
 
 	memset(pages, value, sizeof(pages));
 	for (uint32_t i = 0; value && i < count; i++)
 		msg.mask[i / 64] |= 1ull << i % 64;
 	msg.data = value ? pages : NULL;
 	hear(now, msg);
+}
+
+static void grant(uint64_t now, uint64_t id, enum xpmd_state state, uint64_t first, uint32_t count,
+		  uint32_t gen, uint8_t value)
+{
+	grant_of(now, id, state, first, count, gen, value, 0);
 }
 
 static void take(uint64_t now, uint64_t id, enum xpmd_state state, uint64_t first, uint32_t count,
@@ -182,7 +188,7 @@ START_TEST(replica_faults)
 	ck_assert_uint_eq(told(1, XPMD_READ)->id, id);
 	grant(2001 + 50 * MS, id + 1000, XPMD_SHARED, 10, 1, 5, 9);
 	ck_assert_uint_eq(mod.installs, 0);	/* of no request of ours */
-	grant(2002 + 50 * MS, id, XPMD_SHARED, 10, 1, 5, 9);
+	grant_of(2002 + 50 * MS, id, XPMD_SHARED, 10, 1, 5, 9, 3);
 	ck_assert_uint_eq(mod.installs, 1);
 	ck_assert(mod.fault == 7 || mod.fault == 8);
 	ck_assert(mod.failed == 15 - mod.fault && !mod.error);
@@ -207,6 +213,63 @@ START_TEST(replica_faults)
 				      .error = EACCES });
 	ck_assert_uint_eq(mod.error, EACCES);
 	ck_assert_uint_eq(mod.failed, 22);
+	xpmd_replica_free(replica);
+}
+END_TEST
+
+/* Pages that are on their way are not asked for again. */
+START_TEST(replica_waits_for_the_rest)
+{
+	uint64_t id;
+
+	open_replica(0, 1000);
+	xpmd_replica_fault(replica, 2000, 7, SEG, 10, 4, false);
+	id = told(1, XPMD_READ)->id;
+	grant_of(2001, id, XPMD_SHARED, 10, 1, 5, 9, 2);	/* one less than asked for */
+	xpmd_replica_fault(replica, 2002, 8, SEG, 11, 4, false);
+	xpmd_replica_fault(replica, 2002, 9, SEG, 12, 4, false);
+	ck_assert_uint_eq(times_told(1, XPMD_READ), 1);
+	xpmd_replica_fault(replica, 2002, 10, SEG, 13, 1, false);	/* not granted */
+	xpmd_replica_fault(replica, 2002, 11, SEG, 11, 1, true);	/* not to be stored to */
+	ck_assert_uint_eq(times_told(1, XPMD_READ), 2);
+	ck_assert_uint_eq(times_told(1, XPMD_WRITE), 1);
+	grant(2003, id, XPMD_SHARED, 11, 2, 5, 9);
+	ck_assert_uint_eq(mod.install_count, 2);
+	ck_assert_uint_eq(mod.fault, 8);	/* which brought memory for them */
+	ck_assert(mod.failed == 9 && !mod.error && mod.fails == 1);
+	xpmd_replica_free(replica);
+
+	/* The rest is lost: who waits for it asks by itself. */
+	open_replica(0, 1000);
+	xpmd_replica_fault(replica, 2000, 7, SEG, 10, 4, false);
+	grant_of(2001, told(1, XPMD_READ)->id, XPMD_SHARED, 10, 1, 5, 9, 3);
+	xpmd_replica_fault(replica, 2002, 8, SEG, 11, 4, false);
+	xpmd_replica_tick(replica, 2001 + 1000 * MS);
+	ck_assert(mod.failed == 8 && !mod.error);
+	xpmd_replica_fault(replica, 2003 + 1000 * MS, 8, SEG, 11, 4, false);
+	ck_assert_uint_eq(times_told(1, XPMD_READ), 2);
+	xpmd_replica_free(replica);
+
+	/* The rest was taken back before it came. */
+	open_replica(0, 1000);
+	xpmd_replica_fault(replica, 2000, 7, SEG, 10, 4, false);
+	id = told(1, XPMD_READ)->id;
+	grant_of(2001, id, XPMD_SHARED, 10, 1, 5, 9, 3);
+	xpmd_replica_fault(replica, 2002, 8, SEG, 11, 4, false);
+	take(2003, 900, XPMD_NONE, 8, 8, 6);
+	grant(2004, id, XPMD_SHARED, 11, 3, 5, 9);
+	ck_assert_uint_eq(mod.installs, 1);
+	ck_assert(mod.failed == 8 && !mod.error);
+	xpmd_replica_free(replica);
+
+	/* The rest comes first: nothing is waited for. */
+	open_replica(0, 1000);
+	xpmd_replica_fault(replica, 2000, 7, SEG, 10, 4, false);
+	id = told(1, XPMD_READ)->id;
+	grant(2001, id, XPMD_SHARED, 11, 2, 5, 9);
+	grant_of(2002, id, XPMD_SHARED, 10, 1, 5, 9, 2);
+	xpmd_replica_fault(replica, 2003, 8, SEG, 13, 1, false);
+	ck_assert_uint_eq(times_told(1, XPMD_READ), 2);
 	xpmd_replica_free(replica);
 }
 END_TEST
@@ -430,6 +493,7 @@ int main(void)
 
 	add_case(suite, "lease", replica_lease);
 	add_case(suite, "faults", replica_faults);
+	add_case(suite, "waits_for_the_rest", replica_waits_for_the_rest);
 	add_case(suite, "overtaken", replica_overtaken);
 	add_case(suite, "keeps_what_was_taken", replica_keeps_what_was_taken);
 	add_case(suite, "gives", replica_gives);

@@ -41,6 +41,8 @@ static struct xpmd_wire_frame message(enum xpmem_proto_type type)
 		frame.msg.mask[1] = 1 << 5;
 		frame.msg.data = data;
 	}
+	if (type == XPMEM_PROTO_GRANT)
+		frame.msg.more = 186;
 	if (type == XPMEM_PROTO_DENY)
 		frame.msg.error = EACCES;
 	return frame;
@@ -282,7 +284,8 @@ START_TEST(reasons)
 		{ XPMEM_PROTO_GRANT, OF(header, length), 96 + 4095, XPMD_WIRE_LENGTH },
 		{ XPMEM_PROTO_READ, OF(header, flags), 2, XPMD_WIRE_RESERVED },
 		{ XPMEM_PROTO_READ, OF(header, reserved), 1, XPMD_WIRE_RESERVED },
-		{ XPMEM_PROTO_READ, PAGES(reserved), 1, XPMD_WIRE_RESERVED },
+		{ XPMEM_PROTO_READ, PAGES(more), 1, XPMD_WIRE_RESERVED },
+		{ XPMEM_PROTO_GRANT, PAGES(more), 256, XPMD_WIRE_COUNT },
 		{ XPMEM_PROTO_READ, PAGES(state), 3, XPMD_WIRE_STATE },
 		{ XPMEM_PROTO_READ, PAGES(state), 0x10000, XPMD_WIRE_STATE },
 		{ XPMEM_PROTO_READ, PAGES(count), 0, XPMD_WIRE_COUNT },
