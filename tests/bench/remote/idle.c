@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What there is without anybody's access: heartbeats, and the directory. */
+#include "remote.h"
+
+#include <unistd.h>
+
+#include "usage.h"
+
+static struct outcome outcome;
+
+static void report_percent(const char *name, const char *text, uint64_t cpu_ns)
+{
+	report_value(&(struct row){
+			     .name = name, .text = text, .unit = "% of a CPU",
+			     .goal = GOAL_VALUE, .limit = 1,
+		     }, (double)cpu_ns / 1e7 / remote.idle_seconds);
+}
+
+void remote_idle(void)
+{
+	struct order order = { .work = WORK_IDLE, .count = remote.idle_seconds };
+	struct order touch = { .work = WORK_TOUCH, .stride = 1, .count = 16 };
+	struct range range;
+	uint64_t cpu, messages;
+
+	if (!remote.daemon || settings.counted) {
+		leave_out("idle", remote.daemon ? "leases are renewed by time" :
+						  "--daemon was not given");
+		return;
+	}
+	range = range_new(16, remote.partitions);
+	order_all(remote.partitions, &touch);
+	cpu = usage_cpu_ns(remote.daemon);
+	messages = usage_messages();
+	for (unsigned int guest = 2; guest <= remote.partitions; guest++)
+		order_begin(guest, &order);
+	sleep(remote.idle_seconds);
+	cpu = usage_cpu_ns(remote.daemon) - cpu;
+	messages = usage_messages() - messages;
+	report_percent("idle.home", "home's daemon, idle", cpu);
+	for (unsigned int guest = 2; guest <= remote.partitions; guest++) {
+		order_end(guest, &outcome);
+		if (guest == 2)
+			report_percent("idle.other", "another's daemon, idle", outcome.ns[0]);
+	}
+	range_free(&range, remote.partitions);
+	report_value(&(struct row){
+			     .name = "idle.messages", .text = "messages that home sends, a peer",
+			     .unit = "a second", .goal = GOAL_VALUE, .limit = 3,
+		     }, (double)messages / remote.idle_seconds / (remote.partitions - 1));
+}
+
+void remote_directory(void)
+{
+	size_t pages = settings.memory / PAGE;
+	struct order sweep = { .work = WORK_SWEEP, .size = settings.memory };
+	uint64_t bytes, memory;
+	struct range range;
+
+	if (!remote.daemon || !remote.control) {
+		leave_out("directory", "--daemon and --control were not given");
+		return;
+	}
+	/* What the daemon allocates once is there after the first sweep. */
+	range = range_new(pages, 2);
+	order_all(2, &sweep);
+	range_free(&range, 2);
+	range = range_new(pages, 2);
+	bytes = usage_counter(remote.control, "directory_bytes");
+	memory = usage_memory(remote.daemon);
+	order_all(2, &sweep);
+	bytes = usage_counter(remote.control, "directory_bytes") - bytes;
+	memory = usage_memory(remote.daemon) - memory;
+	range_free(&range, 2);
+	report_value(&(struct row){ .name = "directory", .text = "directory of home",
+				    .unit = "bytes a page", .goal = GOAL_BYTES, .limit = 16 },
+		     (double)bytes / (double)pages);
+	report_value(&(struct row){ .name = "directory.memory",
+				    .text = "all that home's daemon grows by",
+				    .unit = "bytes a page" },
+		     (double)(int64_t)memory / (double)pages);
+}
