@@ -169,6 +169,14 @@ void xpmd_sets_destroy(struct xpmd_sets *sets)
 	sets->pool = NULL;
 }
 
+/* Of a set that is no index of the pool, but has one member, the slot in the other bits */
+#define SINGLE	(1u << 31)
+
+static bool is_single(const struct xpmd_sets *sets, uint32_t set)
+{
+	return sets->words && set & SINGLE;
+}
+
 static uint64_t *set_words(const struct xpmd_sets *sets, uint32_t set)
 {
 	return sets->pool + (size_t)set * sets->words;
@@ -202,6 +210,8 @@ bool xpmd_set_has(const struct xpmd_sets *sets, uint32_t set, uint32_t slot)
 		return false;
 	if (!sets->words)
 		return set >> slot & 1;
+	if (is_single(sets, set))
+		return set == (SINGLE | slot);
 	return set && set_words(sets, set)[slot / 64] >> slot % 64 & 1;
 }
 
@@ -212,12 +222,21 @@ void xpmd_set_add(struct xpmd_sets *sets, uint32_t *set, uint32_t slot)
 		return;
 	}
 	if (!*set) {
+		*set = SINGLE | slot;
+		return;
+	}
+	if (is_single(sets, *set)) {
+		uint32_t first = *set & ~SINGLE;
+
+		if (first == slot)
+			return;
 		if (!sets->free)
 			abort();	/* who adds has reserved */
 		*set = sets->free;
 		sets->free = (uint32_t)*set_words(sets, *set);
 		sets->nr_free--;
 		memset(set_words(sets, *set), 0, sets->words * sizeof(uint64_t));
+		set_words(sets, *set)[first / 64] |= 1ull << first % 64;
 	}
 	set_words(sets, *set)[slot / 64] |= 1ull << slot % 64;
 }
@@ -230,14 +249,21 @@ void xpmd_set_del(struct xpmd_sets *sets, uint32_t *set, uint32_t slot)
 		*set &= ~(1u << slot);
 		return;
 	}
+	if (is_single(sets, *set)) {
+		*set = 0;
+		return;
+	}
 	set_words(sets, *set)[slot / 64] &= ~(1ull << slot % 64);
-	if (xpmd_set_next(sets, *set, 0) == XPMD_NOBODY)
+	slot = xpmd_set_next(sets, *set, 0);
+	if (xpmd_set_next(sets, *set, slot + 1) == XPMD_NOBODY) {
 		xpmd_set_clear(sets, set);
+		*set = SINGLE | slot;
+	}
 }
 
 void xpmd_set_clear(struct xpmd_sets *sets, uint32_t *set)
 {
-	if (sets->words && *set) {
+	if (sets->words && *set && !is_single(sets, *set)) {
 		*set_words(sets, *set) = sets->free;
 		sets->free = *set;
 		sets->nr_free++;
@@ -247,7 +273,7 @@ void xpmd_set_clear(struct xpmd_sets *sets, uint32_t *set)
 
 bool xpmd_set_equal(const struct xpmd_sets *sets, uint32_t a, uint32_t b)
 {
-	if (!sets->words || !a || !b)
+	if (!sets->words || !a || !b || is_single(sets, a) || is_single(sets, b))
 		return a == b;
 	return !memcmp(set_words(sets, a), set_words(sets, b), sets->words * sizeof(uint64_t));
 }
@@ -259,6 +285,8 @@ uint32_t xpmd_set_next(const struct xpmd_sets *sets, uint32_t set, uint32_t slot
 
 		return rest ? (uint32_t)__builtin_ctz(rest) : XPMD_NOBODY;
 	}
+	if (is_single(sets, set))
+		return (set & ~SINGLE) >= slot ? set & ~SINGLE : XPMD_NOBODY;
 	for (uint32_t i = slot / 64; set && i < sets->words; i++) {
 		uint64_t rest = set_words(sets, set)[i];
 

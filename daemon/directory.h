@@ -7,7 +7,8 @@
  * A chunk is XPMD_CHUNK pages.  Those whose entries are all idle can be given up; the
  * generations in them are then forgotten, so the table begins new ones above them.
  *
- * Sets of peers, by slot: in the entry itself up to 32 peers, else an index of a pool.
+ * Sets of peers, by slot: in the entry itself up to 32 peers.  With more, a set of one
+ * member is in the entry itself, and any other an index of a pool.
  */
 #ifndef XPMD_DIRECTORY_H
 #define XPMD_DIRECTORY_H
@@ -73,11 +74,11 @@ struct xpmd_sets {
 
 int xpmd_sets_init(struct xpmd_sets *sets, uint32_t peers);
 void xpmd_sets_destroy(struct xpmd_sets *sets);
-/* Sees to it that @n adds to empty sets succeed.  0 or -ENOMEM */
+/* Sees to it that @n adds succeed.  0 or -ENOMEM */
 int xpmd_sets_reserve(struct xpmd_sets *sets, uint32_t n);
 bool xpmd_set_has(const struct xpmd_sets *sets, uint32_t set, uint32_t slot);
 void xpmd_set_add(struct xpmd_sets *sets, uint32_t *set, uint32_t slot);
-/* An empty set is 0, and takes nothing of the pool */
+/* An empty set is 0; it and one of a single member take nothing of the pool */
 void xpmd_set_del(struct xpmd_sets *sets, uint32_t *set, uint32_t slot);
 void xpmd_set_clear(struct xpmd_sets *sets, uint32_t *set);
 bool xpmd_set_equal(const struct xpmd_sets *sets, uint32_t a, uint32_t b);

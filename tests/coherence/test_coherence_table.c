@@ -107,8 +107,18 @@ START_TEST(peer_sets_reserved)
 	for (uint32_t i = 0; i < 1000; i++)
 		xpmd_set_add(&sets, &set[i], i % 100);
 	counting = false;
+	ck_assert_uint_ge(sets.nr_free, 1000);	/* one member takes nothing */
+	counting = true;
+	for (uint32_t i = 0; i < 1000; i++)
+		xpmd_set_add(&sets, &set[i], (i + 1) % 100);
+	counting = false;
+	for (uint32_t i = 0; i < 1000; i++)
+		ck_assert_uint_eq(xpmd_set_count(&sets, set[i]), 2);
+	for (uint32_t i = 0; i < 1000; i++)
+		xpmd_set_del(&sets, &set[i], (i + 1) % 100);
 	for (uint32_t i = 0; i < 1000; i++)
 		ck_assert_uint_eq(xpmd_set_next(&sets, set[i], 0), i % 100);
+	ck_assert_uint_ge(sets.nr_free, 1000);
 	ck_assert_uint_eq(allocations, 0);
 	xpmd_sets_destroy(&sets);
 }
