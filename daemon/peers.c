@@ -22,6 +22,7 @@
 
 struct xpmd_peers {
 	struct xpmd *d;
+	unsigned int up;	/* partitions with a session */
 };
 
 const struct xpmd_partition *xpmd_peers_find(const struct xpmd *d, uint32_t number)
@@ -34,11 +35,7 @@ const struct xpmd_partition *xpmd_peers_find(const struct xpmd *d, uint32_t numb
 
 unsigned int xpmd_peers_up(const struct xpmd *d)
 {
-	unsigned int up = 0;
-
-	for (size_t i = 0; i < d->config->nr_partitions; i++)
-		up += xpmd_transport_is_up(d->transport, d->config->partitions[i].number);
-	return up;
+	return d->peers->up;
 }
 
 /* ---- Sessions */
@@ -63,6 +60,7 @@ static void up(void *ctx, uint32_t partition, const struct xpmd_hello *other)
 	struct xpmd_peers *peers = ctx;
 	struct xpmd *d = peers->d;
 
+	peers->up++;
 	xpmd_home_connect(d->home, xpmd_now(), partition, other->incarnation);
 	xpmd_importer_up(d->importer, partition, other);
 }
@@ -73,6 +71,7 @@ static void down(void *ctx, uint32_t partition, const char *why)
 	struct xpmd *d = peers->d;
 
 	(void)why;	/* the transport has logged it */
+	peers->up--;
 	xpmd_identity_forget(d->identity, partition);
 	xpmd_home_disconnect(d->home, partition);
 	xpmd_importer_down(d->importer, partition);
