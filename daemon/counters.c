@@ -7,6 +7,7 @@
 #include "net_client.h"
 #include "record.h"
 #include "replica.h"
+#include "transport.h"
 
 #define COUNT(group, counts, name, help) { group, #name, help, false, (counts).name }
 #define GAUGE(group, counts, name, help) { group, #name, help, true, (counts).name }
@@ -78,6 +79,18 @@ static void each_of_net(const struct xpmd *d,
 		one(ctx, &counters[i]);
 }
 
+static void each_of_transport(const struct xpmd *d,
+			      void (*one)(void *ctx, const struct xpmd_counter *counter),
+			      void *ctx)
+{
+	struct xpmd_transport_counts c;
+
+	xpmd_transport_counts(d->transport, 0, &c);
+	one(ctx, &(struct xpmd_counter){ "transport", "strangers_refused",
+					 "Connections that were of no known partition", false,
+					 c.refused });
+}
+
 void xpmd_counters_each(const struct xpmd *d,
 			void (*one)(void *ctx, const struct xpmd_counter *counter), void *ctx)
 {
@@ -89,6 +102,7 @@ void xpmd_counters_each(const struct xpmd *d,
 	each_of_home(d, one, ctx);
 	each_of_replica(d, one, ctx);
 	each_of_net(d, one, ctx);
+	each_of_transport(d, one, ctx);
 	xpmd_kchannel_counts(d->channel, &records);
 	for (unsigned int type = XPMEM_CTL_GET; type <= XPMEM_CTL_UNMAP; type++) {
 		if (type > XPMEM_CTL_RELEASE && type < XPMEM_CTL_RECALL)

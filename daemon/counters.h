@@ -9,7 +9,7 @@
 struct xpmd;
 
 struct xpmd_counter {
-	const char *group;	/* "home", "replica", "net", "records" */
+	const char *group;	/* "home", "replica", "net", "transport", "records" */
 	const char *name;
 	const char *help;
 	bool gauge;		/* may fall */

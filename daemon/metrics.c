@@ -24,6 +24,14 @@ static void write_counter(void *ctx, const struct xpmd_counter *counter)
 		counter->name, suffix, counter->value);
 }
 
+static struct xpmd_transport_counts counts_of(const struct xpmd *d, size_t partition)
+{
+	struct xpmd_transport_counts counts;
+
+	xpmd_transport_counts(d->transport, d->config->partitions[partition].number, &counts);
+	return counts;
+}
+
 static void write_partitions(FILE *file, const struct xpmd *d)
 {
 	static const char *const names[] = { "urgent", "bulk" };
@@ -34,12 +42,21 @@ static void write_partitions(FILE *file, const struct xpmd *d)
 		fprintf(file, "xpmemd_partition_up{partition=\"%s\"} %d\n",
 			d->config->partitions[i].name,
 			xpmd_transport_is_up(d->transport, d->config->partitions[i].number));
+	fprintf(file, "# HELP xpmemd_partition_refused_total Connections and frames that were refused\n"
+		      "# TYPE xpmemd_partition_refused_total counter\n");
+	for (size_t i = 0; i < d->config->nr_partitions; i++)
+		fprintf(file, "xpmemd_partition_refused_total{partition=\"%s\"} %" PRIu64 "\n",
+			d->config->partitions[i].name, counts_of(d, i).refused);
+	fprintf(file, "# HELP xpmemd_partition_denied_total Segments that it asked for and did not get\n"
+		      "# TYPE xpmemd_partition_denied_total counter\n");
+	for (size_t i = 0; i < d->config->nr_partitions; i++)
+		fprintf(file, "xpmemd_partition_denied_total{partition=\"%s\"} %" PRIu64 "\n",
+			d->config->partitions[i].name, counts_of(d, i).denied);
 	fprintf(file, "# HELP xpmemd_transport_bytes_total Bytes of a channel\n"
 		      "# TYPE xpmemd_transport_bytes_total counter\n");
 	for (size_t i = 0; i < d->config->nr_partitions; i++) {
-		struct xpmd_transport_counts counts;
+		struct xpmd_transport_counts counts = counts_of(d, i);
 
-		xpmd_transport_counts(d->transport, d->config->partitions[i].number, &counts);
 		for (unsigned int c = 0; c < 2; c++)
 			fprintf(file,
 				"xpmemd_transport_bytes_total{partition=\"%s\",channel=\"%s\",direction=\"sent\"} %" PRIu64 "\n"

@@ -55,7 +55,7 @@ struct peer {
 	char why[128];			/* for that */
 	uint64_t sent[2];		/* bytes of this session */
 	uint8_t binding[32];
-	struct xpmd_transport_counts before; /* of those that have died */
+	struct xpmd_transport_counts before; /* of those that have died; denied: by us */
 };
 
 struct xpmd_transport {
@@ -705,6 +705,7 @@ int xpmd_transport_frame(struct xpmd_transport *t, uint32_t partition,
 			 xpmd_wire_text(reason));
 		return -EINVAL;
 	}
+	t->peers[i].before.denied += xpmd_transport_is_denial(frame);
 	return queue_frame(t, (size_t)i, frame, body, body_length, data_length);
 }
 

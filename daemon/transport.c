@@ -348,7 +348,10 @@ int xpmd_transport_frame(struct xpmd_transport *t, uint32_t partition,
 {
 	struct xpmd_session *session = xpmd_session_find(t, partition);
 
-	return session ? xpmd_session_send(session, frame) : -ENOTCONN;
+	if (!session)
+		return -ENOTCONN;
+	session->counts.denied += xpmd_transport_is_denial(frame);
+	return xpmd_session_send(session, frame);
 }
 
 void xpmd_transport_flush(struct xpmd_transport *t)

@@ -143,7 +143,9 @@ int xpmd_transport_binding(struct xpmd_transport *t, uint32_t partition, uint8_t
 
 struct xpmd_transport_counts {
 	uint64_t sent[2], received[2];		/* bytes, by channel */
-	uint64_t frames_sent, frames_received, refused, sessions;
+	uint64_t frames_sent, frames_received, sessions;
+	uint64_t refused;	/* connections, and what ended a session as it must not be said */
+	uint64_t denied;	/* opens and attaches that were answered with an error */
 };
 /* @partition 0: what could not be said to be of any; refused alone counts there. */
 void xpmd_transport_counts(const struct xpmd_transport *t, uint32_t partition,

@@ -82,6 +82,12 @@ int xpmd_transport_close_segment(struct xpmd_transport *t, uint32_t partition, i
 	return xpmd_transport_frame(t, partition, &frame);
 }
 
+bool xpmd_transport_is_denial(const struct xpmd_wire_frame *frame)
+{
+	return (frame->type == XPMEM_PROTO_OPENED && frame->opened.error) ||
+	       (frame->type == XPMEM_PROTO_ATTACHED && frame->attached.error);
+}
+
 void xpmd_transport_dispatch(const struct xpmd_session_ops *ops, void *ctx, uint32_t other,
 			     const struct xpmd_wire_frame *frame)
 {

@@ -286,9 +286,14 @@ END_TEST
 
 START_TEST(read_only_partition)
 {
+	char reply[16384];
+
 	begin_with("\taccess = \"read-only\"\n", "lease_ms = 1000");
 	ck_assert_int_eq(module_get(&p[1].module, SEGID, true), -EACCES);
 	ck_assert_int_eq(module_get(&p[1].module, SEGID, false), PAGES * 4096);
+	partition_get(&p[0], "/metrics", reply, sizeof(reply));
+	ck_assert_ptr_nonnull(strstr(reply, "\nxpmemd_partition_denied_total{partition=\"p2\"} 1\n"));
+	ck_assert_ptr_nonnull(strstr(reply, "\nxpmemd_partition_refused_total{partition=\"p2\"} 0\n"));
 	end();
 }
 END_TEST
