@@ -33,6 +33,22 @@
  *  EOPNOTSUPP  memory of a kind that can't be shared: of a device, memfd_secret,
  *              or itself an attachment
  *
+ * and of xpmem_get and xpmem_attach, where the segment is of another partition
+ * (another Linux instance, see xpmem_make_remote in xpmem_ext.h):
+ *
+ *  EACCES      also: that partition does not believe who the user is, or its
+ *              administrator gives this partition nothing for writing
+ *  EBUSY       too many requests wait there
+ *  EDQUOT      this partition has as many pages of that one open as it may
+ *  EHOSTDOWN   users are known by MUNGE, and munged of this or of that partition
+ *              does not run
+ *  EHOSTUNREACH  this partition has no connection with that one
+ *  ENOENT      also: no such partition is configured here
+ *  ENOTCONN    this partition has no daemon
+ *  EOPNOTSUPP  also: the segment was not made by xpmem_make_remote, or not with
+ *              XPMEM_REMOTE_WRITE and is to be stored to
+ *  ETIMEDOUT   that partition, or a munged, did not answer in time
+ *
  * Not every call gives every one of them; each call's comment lists its own.
  * EMFILE, ENFILE, ENOMEM, ENOTTY and, for a missing module, ENOENT and EACCES
  * can come from any call and are not repeated there.  "Page" is
