@@ -9,12 +9,14 @@ PARTITION_DIR=/run/xpmem
 PARTITION_CONF=$PARTITION_DIR/xpmemd.conf
 PARTITION_LOG=$XPMEM_EXCHANGE/xpmemd.guest$XPMEM_GUEST.log
 
+# PARTITION_USERS (trust), PARTITION_SECRET, PARTITION_NUMBER: for tests of what is wrong.
+#
 # partition_configure [LINE...]: the lines are settings of the whole
 partition_configure() {
 	local i low high
 	mkdir -p "$PARTITION_DIR"
 	{
-		echo "number = $XPMEM_GUEST"
+		echo "number = ${PARTITION_NUMBER:-$XPMEM_GUEST}"
 		echo "name = \"guest$XPMEM_GUEST\""
 		echo "listen = { \"tcp://192.0.2.$XPMEM_GUEST:7474\" }"
 		echo "net_user = nobody"
@@ -24,7 +26,7 @@ partition_configure() {
 			((i != XPMEM_GUEST)) || continue
 			low=$((i < XPMEM_GUEST ? i : XPMEM_GUEST))
 			high=$((i < XPMEM_GUEST ? XPMEM_GUEST : i))
-			(umask 077 && echo "key of $low and $high" | sha256sum | cut -d ' ' -f 1 \
+			(umask 077 && echo "${PARTITION_SECRET:-key} of $low and $high" | sha256sum | cut -d ' ' -f 1 \
 				>"$PARTITION_DIR/key.$i")
 			echo "partition guest$i {"
 			echo "	number = $i"
@@ -70,11 +72,25 @@ partition_meet() {
 	done
 }
 
-# Ends the daemon as an administrator does, and unloads
-partition_end() {
-	local try
+# Ends the daemon as an administrator does
+partition_stop() {
 	kill -TERM "$PARTITION_PID" 2>/dev/null
 	wait "$PARTITION_PID"
+}
+
+# partition_restart BUILD [LINE...]: with another configuration
+partition_restart() {
+	local build=$1
+	shift
+	partition_stop
+	partition_configure "$@"
+	partition_daemon "$build"
+}
+
+# ... and unloads the module
+partition_end() {
+	local try
+	partition_stop
 	for try in 1 2 3 4 5 6 7 8 9 10; do
 		rmmod xpmem 2>/dev/null && return 0
 		sleep 0.5
