@@ -49,6 +49,10 @@ exchange
 runs 2 litmus --plain --ranks 0
 runs 2 litmus --no-such-option
 runs 77 owner_events --plain
+runs 77 story --plain --ranks 3
+runs 2 knock
+runs 2 knock get
+runs 2 knock share elsewhere
 
 # two programs that find each other
 XPMEM_CLOCK=127.0.0.1:$((20000 + $$ % 20000))
