@@ -77,7 +77,8 @@ static void print_text(const struct status *status)
 		printf("%-12s %s  %s\n", "library",
 		       library->version ? library->version : "another project's", library->path);
 	if (status->daemon)
-		printf("%-12s running for %llds, %lld of %lld partitions up\n", "daemon",
+		printf("%-12s %s  running for %llds, %lld of %lld partitions up\n", "daemon",
+		       daemon_text(status->daemon, "version"),
 		       daemon_number(status->daemon, "uptime_ms") / 1000,
 		       daemon_number(status->daemon, "partitions_up"),
 		       daemon_number(status->daemon, "partitions"));

@@ -33,6 +33,11 @@ struct finding finding_unknown(const char *format, ...) __attribute__((format(pr
 struct finding finding_wrong(const char *fix, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* The loaded module's version if it is this project's, or NULL */
+char *doctor_module_version(const struct cli *cli);
+/* Of the same release: "3.0.1" and "3.0" */
+bool doctor_same_release(const char *one, const char *other);
+
 /* The kernel wants modules signed, has not loaded this one, and its file is not. */
 bool doctor_signature_missing(const struct cli *cli);
 

@@ -47,13 +47,20 @@ static struct finding check_config(const struct cli *cli)
 
 static struct finding check_daemon(const struct cli *cli)
 {
+	char *module = doctor_module_version(cli);
 	struct finding found;
 	json_t *status;
 	int err;
 
 	status = daemon_ask(cli, "status", &err);
-	if (status)
-		found = finding_ok("xpmemd runs: partition %lld %s",
+	if (status && module && !doctor_same_release(module, daemon_text(status, "version")))
+		found = finding_wrong("install module and daemon of the same release, load that "
+				      "module, and systemctl restart xpmemd",
+				      "xpmemd that runs is %s, the module %s",
+				      daemon_text(status, "version"), module);
+	else if (status)
+		found = finding_ok("xpmemd %s runs: partition %lld %s",
+				   daemon_text(status, "version"),
 				   daemon_number(status, "partition"), daemon_text(status, "name"));
 	else if (!configured(cli))
 		found = finding_ok("xpmemd is not needed");
@@ -63,6 +70,7 @@ static struct finding check_daemon(const struct cli *cli)
 		found = finding_wrong("systemctl enable --now xpmemd; journalctl -u xpmemd says why "
 				      "it ended", "%s", daemon_why(err));
 	json_decref(status);
+	free(module);
 	return found;
 }
 

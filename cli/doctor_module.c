@@ -41,7 +41,7 @@ static size_t version_length(const char *version)
 	return dot ? (size_t)(dot - version) + 1 + strcspn(dot + 1, ".") : strlen(version);
 }
 
-static bool same_version(const char *one, const char *other)
+bool doctor_same_release(const char *one, const char *other)
 {
 	size_t length = version_length(one);
 
@@ -57,6 +57,11 @@ static bool is_another(const struct cli *cli)
 
 	return file_stat(cli, MODULE, &st) &&
 	       !file_stat(cli, MODULE "/parameters/permit_mask", &st);
+}
+
+char *doctor_module_version(const struct cli *cli)
+{
+	return is_another(cli) ? NULL : file_line(cli, MODULE "/version");
 }
 
 static struct finding check_module(const struct cli *cli)
@@ -89,7 +94,7 @@ static struct finding check_module(const struct cli *cli)
 
 static struct finding check_installed(const struct cli *cli)
 {
-	char *version = is_another(cli) ? NULL : file_line(cli, MODULE "/version");
+	char *version = doctor_module_version(cli);
 	char *source = file_line(cli, MODULE "/srcversion");
 	char *new_version = modinfo(cli, "version"), *new_source = modinfo(cli, "srcversion");
 	struct finding found;
@@ -117,7 +122,7 @@ static struct finding check_installed(const struct cli *cli)
 
 static struct finding check_versions(const struct cli *cli)
 {
-	char *module = is_another(cli) ? NULL : file_line(cli, MODULE "/version");
+	char *module = doctor_module_version(cli);
 	struct library library;
 	struct finding found;
 
@@ -126,7 +131,7 @@ static struct finding check_versions(const struct cli *cli)
 		found = finding_unknown("this project's module is not loaded");
 	else if (!library.version || !strcmp(library.version, "unknown"))
 		found = finding_unknown("the version of the library is not known");
-	else if (!same_version(module, library.version))
+	else if (!doctor_same_release(module, library.version))
 		found = finding_wrong("install module and library of the same release",
 				      "the module is %s, the library %s", module, library.version);
 	else

@@ -61,7 +61,8 @@ static json_t *get_status(struct xpmd *d)
 {
 	uint64_t now = xpmd_now();
 
-	return json_pack("{s:i, s:s, s:o, s:o, s:o, s:i, s:i, s:i}",
+	return json_pack("{s:s, s:i, s:s, s:o, s:o, s:o, s:i, s:i, s:i}",
+			 "version", XPMEM_VERSION,
 			 "partition", (int)d->config->number,
 			 "name", d->config->name,
 			 "incarnation", json_id((int64_t)d->incarnation),

@@ -3,7 +3,7 @@
  * The control socket: what there is, for the administrator's command.  A line is a
  * request, {"command": NAME}, and its answer a line: {"error": TEXT}, or
  *
- *   status      {"partition", "name", "incarnation", "uptime_ms", "grace_ms",
+ *   status      {"version", "partition", "name", "incarnation", "uptime_ms", "grace_ms",
  *               "partitions_up", "partitions", "owners"}
  *   partitions  {"partitions": [{"number", "name", "address", "up", "users",
  *               "read_only", "pages_max", "bytes_sent", "bytes_received", "refused"}]}

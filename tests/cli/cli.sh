@@ -120,7 +120,7 @@ status()
 	has "mask" '^permit_mask +0600$'
 	start_daemon
 	run status
-	has "daemon" '^daemon +running for 61s, 1 of 1 partitions up$'
+	has "daemon" '^daemon +3\.0\.0  running for 61s, 1 of 1 partitions up$'
 	has "partition" '^partition +1 one$'
 	stop_daemon
 }
@@ -416,6 +416,10 @@ doctor()
 	broken "peer down"
 	peer false
 	finds peers 'not connected: two$' 'journalctl'
+
+	broken "daemon of another release"
+	put /daemon/status '{"version": "2.9.4", "partition": 1, "name": "one", "uptime_ms": 1, "partitions_up": 1, "partitions": 1}'
+	finds daemon 'xpmemd that runs is 2.9.4, the module 3.0.0$' 'restart xpmemd'
 
 	broken "daemon down"
 	stop_daemon

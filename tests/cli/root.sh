@@ -119,7 +119,7 @@ make_root()
 	put /etc/xpmem/xpmemd.conf 'number = 1'
 	program /usr/sbin/xpmemd "exit 0"
 
-	put /daemon/status '{"partition": 1, "name": "one", "incarnation": "5f", "uptime_ms": 61000, "grace_ms": 0, "partitions_up": 1, "partitions": 1, "owners": 1}'
+	put /daemon/status '{"version": "3.0.0", "partition": 1, "name": "one", "incarnation": "5f", "uptime_ms": 61000, "grace_ms": 0, "partitions_up": 1, "partitions": 1, "owners": 1}'
 	peer true
 	put /daemon/segments '{"segments": [{"segid": "8000000000001", "pages": 256, "pid": 100, "connected": true, "lost": "sigbus", "permits": 0}]}'
 }
