@@ -18,8 +18,9 @@ SUITE_CLUSTER=(queue heat owner-events litmus history munge security reclaim dae
 # What failed tests printed, said again at the end where a reader of a long log looks
 SUITE_FAILURES=()
 
-# The examples in the guest: with so many ranks; with ranks that die and hang
-SUITE_MPI=(heat-2 heat-4 heat-faults transfer-2 transfer-3)
+# The examples in the guest: with so many ranks; with ranks that die and hang;
+# the smallest one, and pages that move between nodes
+SUITE_MPI=(heat-2 heat-4 heat-faults transfer-2 transfer-3 hello numa)
 
 # The guest: two nodes; some memory of each can be taken offline.
 SUITE_GUEST=(--cpus 2 --mem 2560 --numa 2 --zram 512 --disk 256 --hugepages 64
