@@ -149,6 +149,20 @@ static void evil_send(struct evil *evil, const struct xpmd_wire_frame *frame)
 	ck_assert_int_eq(xpmd_tls_write(evil->tls, body, length, &events), (ssize_t)length);
 }
 
+/* Sends it and waits until @peer has taken it as a frame of partition 2. */
+static void evil_tell(struct evil *evil, const struct peer *peer,
+		      const struct xpmd_wire_frame *frame)
+{
+	struct xpmd_transport_counts counts;
+	uint64_t had;
+
+	xpmd_transport_counts(peer->transport, 2, &counts);
+	had = counts.frames_received;
+	evil_send(evil, frame);
+	run_until((xpmd_transport_counts(peer->transport, 2, &counts),
+		   counts.frames_received > had));
+}
+
 static struct xpmd_wire_frame evil_hello(enum xpmd_channel channel, uint32_t partition)
 {
 	return (struct xpmd_wire_frame){
@@ -201,8 +215,7 @@ START_TEST(evil_client)
 	/* A right HELLO, and then a BULK connection that guesses the token */
 	evil_begin(&evil);
 	frame = evil_hello(XPMD_URGENT, 2);
-	evil_send(&evil, &frame);
-	run_for(50);
+	evil_tell(&evil, &a, &frame);
 	frame = evil_hello(XPMD_BULK, 2);
 	memset(frame.hello.token, 0x42, sizeof(frame.hello.token));
 	expect_evil(&frame, "its token is wrong");
@@ -215,10 +228,9 @@ START_TEST(evil_client)
 	/* A second HELLO on the same connection, and one on another, which replaces it */
 	evil_begin(&evil);
 	frame = evil_hello(XPMD_URGENT, 2);
-	evil_send(&evil, &frame);
+	evil_tell(&evil, &a, &frame);
 	evil_begin(&second);
-	evil_send(&second, &frame);
-	run_for(50);
+	evil_tell(&second, &a, &frame);
 	log_text[0] = 0;
 	evil_send(&second, &frame);
 	run_until(strstr(log_text, "a second HELLO"));
