@@ -62,3 +62,26 @@ cluster_history() {
 	((XPMEM_GUEST == 1 && status == 0)) || return $status
 	"$build/tests/cluster/programs/linearize" "$CLUSTER_DIR"/history.*
 }
+
+# cluster_cases PROGRAM CASE...: cases of a program of tests/
+cluster_cases() {
+	local program=$1 name
+	shift
+	for name in "$@"; do
+		CK_RUN_CASE=$name "$build/tests/$program" || return
+	done
+}
+
+# Sessions, and two daemons with a module of the test's, over AF_VSOCK in one guest: what
+# an emulated processor does in a minute of what unit.* does over TCP
+cluster_vsock() {
+	((XPMEM_GUEST == 1)) || return 0
+	modprobe vsock_loopback || return 77
+	export XPMEM_TEST_TRANSPORT=vsock XPMEM_TEST_PATIENCE=6 CK_TIMEOUT_MULTIPLIER=6
+	cluster_cases wire/test_session psk wrong_key x509 x509_wrong_client plaintext \
+		tls_without_identity reconnect listener_dies both_call &&
+		cluster_cases wire/test_traffic frames not_home evil_client sparse bulk_is_full &&
+		cluster_cases wire/test_net_session psk reconnect &&
+		cluster_cases wire/test_net_traffic frames sparse &&
+		cluster_cases daemon/test_daemon loads stores network_begins_anew
+}

@@ -13,7 +13,7 @@
 SUITE_PASSED=0 SUITE_FAILED=0 SUITE_SKIPPED=0 SUITE_PATTERNS=()
 
 # In two guests that are two partitions; in the last one of them loses power
-SUITE_CLUSTER=(queue heat owner-events litmus history munge security reclaim daemon-restart nemesis partition-death)
+SUITE_CLUSTER=(queue heat owner-events litmus history vsock munge security reclaim daemon-restart nemesis partition-death)
 
 # What failed tests printed, said again at the end where a reader of a long log looks
 SUITE_FAILURES=()
