@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define TICK_US 2000
+#define LATE_NS 25000000ull
 
 uint64_t clock_drift_ppm = 500;
 
@@ -136,7 +137,7 @@ static void *watch(void *arg)
 	for (;; last = now) {
 		usleep(TICK_US);
 		now = cluster_now();
-		if (now - last > 2 * TICK_US * 1000ull)
+		if (now - last > LATE_NS)
 			atomic_fetch_add(late, now - last - TICK_US * 1000ull);
 	}
 	return NULL;

@@ -32,7 +32,7 @@ int64_t clock_reference(const struct clock_offset of[2], uint64_t own, bool late
 /*
  * From now on *late grows by the time in which this partition did not run, in ns: a guest
  * is a program on a machine with other work.  Measured by a thread that does nothing but
- * sleep shortly, by how late it wakes.
+ * sleep shortly, by how late it wakes, if that is more than 25 ms.
  */
 void clock_watch(_Atomic(uint64_t) *late);
 

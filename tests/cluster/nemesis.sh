@@ -98,10 +98,11 @@ nemesis_kill_rank() {
 # nemesis_goes_on MUST: until accesses to others' memory succeed; prints how long that took.
 # MUST 0: what is lost may be all there was.
 nemesis_goes_on() {
-	local all first now failed left start=$EPOCHREALTIME ms
-	read -r all first failed left <"$NEMESIS_DIR/progress"
+	local all first now failed left busy start=$EPOCHREALTIME ms
+	read -r all first failed left busy <"$NEMESIS_DIR/progress"
 	while :; do
-		read -r all now failed left <"$NEMESIS_DIR/progress"
+		read -r all now failed left busy <"$NEMESIS_DIR/progress"
+		((busy)) || return 0
 		ms=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000))
 		if ((now > first + 16)); then
 			echo "guest$XPMEM_GUEST goes on after $((ms / 1000)).$((ms % 1000 / 100)) s: $all operations, $failed SIGBUS, $left pages left" \

@@ -20,7 +20,8 @@
  * directory of the partition's own: `pids`, a rank and its process a line;
  * `progress`, renewed five times a second:
  *
- *	operations, those on others' memory, those that raised SIGBUS, memory that is left
+ *	operations, those on others' memory, those that raised SIGBUS, pages that are left,
+ *	ranks that have operations to do
  *
  * A rank may be ended by SIGKILL.  What it did is in memory that its parent has, too, and
  * counts: an operation that was under way may have happened or not.
@@ -337,18 +338,21 @@ static void await_of(const struct cluster *cluster, const char *what)
 static void tell_progress(const struct cluster *cluster)
 {
 	uint64_t done = 0, elsewhere = 0, failed = 0;
-	uint32_t left = 0;
+	uint32_t left = 0, busy = 0;
 	char text[128];
 
 	for (int rank = cluster->first; rank <= cluster->last; rank++) {
 		done += atomic_load(&logs[rank]->done);
 		elsewhere += atomic_load(&logs[rank]->elsewhere);
 		failed += atomic_load(&logs[rank]->failed);
-		if (!logs[rank]->killed && atomic_load(&logs[rank]->left) > left)
+		if (logs[rank]->killed)
+			continue;
+		if (atomic_load(&logs[rank]->left) > left)
 			left = atomic_load(&logs[rank]->left);
+		busy += atomic_load(&logs[rank]->done) < operations;
 	}
-	snprintf(text, sizeof(text), "%" PRIu64 " %" PRIu64 " %" PRIu64 " %u\n", done, elsewhere,
-		 failed, left);
+	snprintf(text, sizeof(text), "%" PRIu64 " %" PRIu64 " %" PRIu64 " %u %u\n", done, elsewhere,
+		 failed, left, busy);
 	write_file("progress", text);
 }
 
