@@ -338,7 +338,7 @@ cluster_nemesis_long() {
 		fi
 		until [[ -e $CLUSTER_DIR/round.$round ]]; do sleep 0.2; done
 		[[ $(<"$CLUSTER_DIR/round.$round") == go ]] || break
-		nemesis_round "$round" "--burst ${NEMESIS_BURST:-512} --operations 100000" "${events[@]}" >"$NEMESIS_DIR/round" 2>&1 ||
+		nemesis_round "$round" "--burst 2048 --operations 100000" "${events[@]}" >"$NEMESIS_DIR/round" 2>&1 ||
 			findings=$((findings + 1))
 		cat "$NEMESIS_DIR/round"
 		number=$(sed -n 's/^\([0-9]*\) operations judged.*/\1/p' "$NEMESIS_DIR/round")
