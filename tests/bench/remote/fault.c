@@ -49,13 +49,14 @@ static const struct row *use(struct row it)
 
 void remote_fault(void)
 {
-	struct item tcp = { 0 }, tls = { 0 }, alone = { 0 }, ahead = { 0 }, store = { 0 };
+	struct item tcp = { 0 }, tls = { 0 }, alone = { 0 }, anywhere = { 0 }, store = { 0 };
 	struct item none;
 
 	for (unsigned int round = 0; round <= settings.rounds; round++) {
 		struct range range = range_new((size_t)3 * remote.each * BLOCK, 2);
-		struct item *items[] = { &tcp, &tls, &alone, &ahead, &store };
+		struct item *items[] = { &none, &tcp, &tls, &alone, &anywhere, &store };
 		struct order orders[] = {
+			request(false),		/* until what the range has begun is over */
 			request(false),
 			request(true),
 			touch(0, BLOCK - 1, false),
@@ -74,13 +75,13 @@ void remote_fault(void)
 	item_report(use(row("fault.floor.tls", "4 KiB by TLS", "raw TCP", 1.25)), &tls, &tcp, 0);
 	item_report(use(row("fault.load", "load of a page", "raw TCP", 2)), &alone, &tcp, 3);
 	item_report(use(row("fault.load.tls", "load of a page", "TLS", 0)), &alone, &tls, 0);
-	item_report(use(row("fault.ahead", "load of a page, 15 more come along", "one alone", 1.05)),
-		    &ahead, &alone, 0);
+	item_report(use(row("fault.anywhere", "load, what is behind it is not here", "one alone", 1.05)),
+		    &anywhere, &alone, 0);
 	item_report(use(row("fault.store", "store to a page", "raw TCP", 0)), &store, &tcp, 3);
 	item_free(&tcp);
 	item_free(&tls);
 	item_free(&alone);
-	item_free(&ahead);
+	item_free(&anywhere);
 	item_free(&store);
 }
 

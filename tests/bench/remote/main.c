@@ -171,7 +171,7 @@ int main(int argc, char **argv)
 			settings.rounds = parse_number(name, optarg, 1, MAX_SAMPLES);
 			break;
 		case 'e':
-			remote.each = parse_number(name, optarg, 1, OUTCOMES_MAX);
+			remote.each = parse_number(name, optarg, 1, OUTCOMES_MAX / 5);
 			break;
 		case 'g':
 			settings.memory = parse_number(name, optarg, 512, 1u << 20) * PAGE;

@@ -14,6 +14,12 @@ static struct outcome outcome;
 static uint64_t ns[OUTCOMES_MAX];
 static struct floor *floors[PARTITIONS_MAX + 1][2];
 
+/* Of a round: asking all what they have executed costs about as much as one of them. */
+static unsigned int each(void)
+{
+	return settings.counted ? 5 * remote.each : remote.each;
+}
+
 static uint64_t busy_of_all(unsigned int last)
 {
 	static const struct order order = { .work = WORK_METER };
@@ -41,28 +47,28 @@ static void measure_floor(struct item *item, bool counts, unsigned int last, boo
 	struct item none = { 0 };
 	uint64_t before = busy_of_all(last), start;
 
-	for (unsigned int i = 0; i < remote.each; i++) {
+	for (unsigned int i = 0; i < each(); i++) {
 		start = now_ns();
 		fan_out(last, tls);
 		ns[i] = now_ns() - start;
 	}
-	item_add(counts ? item : &none, busy_of_all(last) - before, ns, remote.each);
+	item_add(counts ? item : &none, busy_of_all(last) - before, ns, each());
 	item_free(&none);
 }
 
 /* @write: others have copies, and the owner stores.  Else one has it alone, and it loads. */
 static void measure_recall(struct item *item, bool counts, unsigned int last, bool write)
 {
-	struct range range = range_new(remote.each, last);
+	struct range range = range_new(each(), last);
 	struct order touch = {
-		.work = WORK_TOUCH, .stride = 1, .count = remote.each, .flags = !write,
+		.work = WORK_TOUCH, .stride = 1, .count = each(), .flags = !write,
 	};
 	struct item none = { 0 };
 	uint64_t before, start;
 
 	order_all(last, &touch);
 	before = busy_of_all(last);
-	for (unsigned int i = 0; i < remote.each; i++) {
+	for (unsigned int i = 0; i < each(); i++) {
 		start = now_ns();
 		if (write)
 			write_page(range.addr + i * PAGE);
@@ -70,7 +76,7 @@ static void measure_recall(struct item *item, bool counts, unsigned int last, bo
 			read_page(range.addr + i * PAGE);
 		ns[i] = now_ns() - start;
 	}
-	item_add(counts ? item : &none, busy_of_all(last) - before, ns, remote.each);
+	item_add(counts ? item : &none, busy_of_all(last) - before, ns, each());
 	item_free(&none);
 	range_free(&range, last);
 }

@@ -32,6 +32,7 @@ void remote_sweep(void)
 		struct range range = range_new(settings.memory / PAGE, 2);
 		struct order order = { .work = WORK_REQUEST, .size = range.size, .count = 1 };
 
+		measure(&tcp, false, &order);	/* until what the range has begun is over */
 		measure(&tcp, round, &order);
 		order.flags = 1;
 		measure(&tls, round, &order);
