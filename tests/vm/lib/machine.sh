@@ -69,6 +69,26 @@ probe_kvm() {
 	say "KVM $result"
 }
 
+# set_tsc_khz: sets TSC_KHZ to the frequency of the host's time stamp counter, which an
+# emulated guest reads as its own; to nothing if it can't be known. Once a host boot.
+set_tsc_khz() {
+	local file=$VM_CACHE/tsc-none
+	TSC_KHZ=
+	[[ ! -r /proc/sys/kernel/random/boot_id ]] ||
+		file=$VM_CACHE/tsc-$(</proc/sys/kernel/random/boot_id)
+	[[ -e $file ]] || with_lock "$VM_CACHE/tsc.lock" measure_tsc "$file"
+	! read -r TSC_KHZ <"$file" || [[ $TSC_KHZ =~ ^[0-9]{6,8}$ ]] || TSC_KHZ=
+}
+
+measure_tsc() {
+	local file=$1 program=$RUN_DIR/tsc
+	[[ ! -e $file ]] || return 0
+	rm -f -- "$VM_CACHE"/tsc-*
+	{ cc -O1 -o "$program" "$VM_DIR/tsc.c" && "$program"; } >"$file.new" 2>"$RUN_DIR/tsc.err" ||
+		say "the time stamp counter can't be measured (cc?): on a busy host a guest's clock may be wrong"
+	mv -- "$file.new" "$file"
+}
+
 # The MAC address of a link's end: the last two bytes are the guest that has it
 # and the guest at the other end, which is how guest-init names its links.
 link_address() { printf '52:54:00:78:%02x:%02x' "$1" "$2"; }
@@ -125,6 +145,11 @@ machine_args() {
 		# timer gives 999.999 MHz now and then, so there is none to measure
 		# against.
 		append+=" nokaslr norandmaps tsc_early_khz=1000000 hpet=disable pmtmr=0"
+	elif [[ $ACCEL == tcg ]]; then
+		# A kernel that measures the counter itself, on a busy host, takes it for
+		# up to eight times slower than it is, and then its clock runs away.
+		set_tsc_khz
+		[[ ! $TSC_KHZ ]] || append+=" tsc_early_khz=$TSC_KHZ"
 	fi
 	if [[ -z $OPT_ICOUNT && $ACCEL == tcg ]] && khz=$(host_tsc_khz); then
 		append+=" tsc_early_khz=$khz"
