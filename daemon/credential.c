@@ -251,7 +251,8 @@ static void finish(struct job *job, int fd)
 	if (!right) {
 		memset(reply, 0, REPLY_HEAD);
 		reply->error = ETIMEDOUT;
-		snprintf(reply->why, sizeof(reply->why), "no answer from munged in %u seconds",
+		snprintf(reply->why, sizeof(reply->why), "no answer from %s in %u seconds",
+			 job->kind == XPMD_CREDENTIAL_GROUPS_OF ? "the name service" : "munged",
 			 XPMD_CREDENTIAL_SECONDS);
 		job->length = REPLY_HEAD;
 	}
