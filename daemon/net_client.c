@@ -74,6 +74,7 @@ struct xpmd_transport {
 	uint32_t last_session;
 	uint64_t wait_us;		/* before the next is started */
 	const char *broken;		/* why it is to be ended */
+	bool first;			/* the one without which nothing begins */
 	char listens[XPMD_NET_LISTENS_MAX][96];
 	struct xpmd_net_counts counts;
 	uint64_t log_until;
@@ -176,7 +177,7 @@ static void lose(struct xpmd_transport *t, const char *why)
 	t->broken = NULL;
 	close_links(t);
 	xpmd_net_start_kill(t->net.start);
-	if (xpmd_net_start_is_program(t->net.start)) {
+	if (xpmd_net_start_is_program(t->net.start) && !t->first) {
 		xpmd_log(LOG_ERR, "xpmemd-net %s: %s; %u sessions are cut; another one in %u ms",
 			 was_ready ? "is gone" : "did not begin", why, sessions,
 			 (unsigned int)(t->wait_us / 1000));
@@ -424,8 +425,9 @@ static void on_metrics(struct xpmd_transport *t)
 	char *text = NULL;
 	FILE *file;
 
-	if (!t->net.metrics) {
-		refuse(t, "metrics are asked for, and not configured");
+	if (!t->net.metrics || t->links[XPMD_URGENT].queued > QUEUE_MAX) {
+		refuse(t, t->net.metrics ? "it does not read" :
+					   "metrics are asked for, and not configured");
 		return;
 	}
 	file = open_memstream(&text, &length);
@@ -558,6 +560,7 @@ static int wait_until_ready(struct xpmd_transport *t)
 {
 	uint64_t until = now_of(CLOCK_MONOTONIC) + READY_USEC * 1000;
 
+	t->first = true;
 	begin(t, xpmd_net_start_one(t->net.start));
 	while (t->state != NET_NONE && t->state != NET_READY) {
 		struct pollfd poll_fd = { .fd = t->links[XPMD_URGENT].fd, .events = POLLIN };
@@ -568,6 +571,7 @@ static int wait_until_ready(struct xpmd_transport *t)
 		else if (poll_fd.revents)
 			on_link_of(t, XPMD_URGENT, true);
 	}
+	t->first = false;
 	return t->state == NET_READY ? 0 : -EIO;
 }
 

@@ -303,7 +303,7 @@ void peer_init(struct peer *peer, uint32_t number)
 		.self_name = "self",
 		.listen = peer->listen,
 		.partitions = peer->partitions,
-		.send_limit = 64 << 20,
+		.send_limit = PEERS_LIMIT_MIB << 20,
 	};
 }
 

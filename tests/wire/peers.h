@@ -18,6 +18,14 @@
 #define PEERS_MAX 3
 #define PEERS_GRACE_NS 7000000000u
 
+/* Much of something: less of it where each message has several processes on its way */
+#ifdef XPMEMD_NET
+#define PEERS_MUCH(n) ((n) / 4)
+#else
+#define PEERS_MUCH(n) (n)
+#endif
+#define PEERS_LIMIT_MIB PEERS_MUCH(64u)	/* that may wait on a channel */
+
 struct peer {
 	uint32_t number;
 	uint64_t incarnation, features;

@@ -248,7 +248,8 @@ END_TEST
 /* ------------------------------------------------------------ long data */
 
 #define BIG_PAGES	256u
-#define BIG_MESSAGES	64u	/* of 1 MiB */
+#define BIG_MESSAGES	PEERS_MUCH(64u)	/* of 1 MiB */
+#define ROUNDS		PEERS_MUCH(3000u)
 
 static uint8_t pages[BIG_PAGES * XPMD_PAGE] __attribute__((aligned(8)));
 
@@ -310,7 +311,7 @@ START_TEST(large)
 		id++;
 	}
 	run_until(b.messages == BIG_MESSAGES);
-	ck_assert_uint_eq(b.data_bytes, 64ull << 20);
+	ck_assert_uint_eq(b.data_bytes, (uint64_t)BIG_MESSAGES << 20);
 	ck_assert_uint_eq(b.msg.id, BIG_MESSAGES - 1);
 	stop_pair();
 }
@@ -357,7 +358,7 @@ START_TEST(bulk_is_full)
 		queued++;
 	}
 	ck_assert_int_eq(rc, -ENOBUFS);
-	ck_assert_uint_eq(queued, 63); /* with their headers, of 64 MiB */
+	ck_assert_uint_eq(queued, PEERS_LIMIT_MIB - 1); /* with their headers */
 	ck_assert(xpmd_transport_is_up(a.transport, 2));
 	b.on_message = check_data;
 	ck_assert_int_eq(xpmd_transport_send(a.transport, 2, XPMD_URGENT, &urgent), 0);
@@ -405,7 +406,7 @@ static void answer_message(struct peer *peer, const struct xpmd_msg *msg)
 		reply.type = XPMD_DENY;
 		reply.error = EAGAIN;
 		ck_assert_int_eq(xpmd_transport_send(a.transport, 2, XPMD_URGENT, &reply), 0);
-	} else if (peer == &b && msg->id < 3000) {
+	} else if (peer == &b && msg->id < ROUNDS) {
 		reply.type = XPMD_READ;
 		reply.error = 0;
 		reply.id++;
@@ -422,9 +423,9 @@ START_TEST(ping_pong)
 	run_until(a.ups && b.ups);
 	msg.id = 1;
 	ck_assert_int_eq(xpmd_transport_send(b.transport, 1, XPMD_URGENT, &msg), 0);
-	run_until(b.messages == 3000);
-	ck_assert_uint_eq(a.messages, 3000);
-	ck_assert_uint_eq(b.msg.id, 3000);
+	run_until(b.messages == ROUNDS);
+	ck_assert_uint_eq(a.messages, ROUNDS);
+	ck_assert_uint_eq(b.msg.id, ROUNDS);
 	stop_pair();
 }
 END_TEST
