@@ -4,8 +4,8 @@
  *
  * Pages are chosen so that it is known for how many of them the attaching module asks.
  * A load in no sequence has a window of 16 pages or more that is aligned to its size, of
- * which those from the page on are asked for: one alone when it is the last page of 64,
- * at least 16 when it is the first.
+ * which those from the page on may be asked for: none but the page when it is the last of
+ * 64, 15 or 31 more when it is the one in their middle.
  */
 #include "remote.h"
 
@@ -60,7 +60,7 @@ void remote_fault(void)
 			request(false),
 			request(true),
 			touch(0, BLOCK - 1, false),
-			touch(remote.each, 0, false),
+			touch(remote.each, BLOCK / 2, false),
 			touch(2 * remote.each, 0, true),
 		};
 
