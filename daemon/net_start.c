@@ -122,7 +122,7 @@ static _Noreturn void serve(int fd, int program)
 		struct pollfd polls[] = {
 			{ .fd = fd, .events = POLLIN }, { .fd = pidfd, .events = POLLIN },
 		};
-		struct message message;
+		struct message message = { 0 };
 		int given, status;
 
 		if (poll(polls, 2, -1) < 0 && errno != EINTR)
@@ -313,7 +313,7 @@ static void log_status(const struct message *message)
 
 static int on_process(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
-	struct message message;
+	struct message message = { 0 };
 	int none;
 
 	(void)revents;
