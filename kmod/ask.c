@@ -71,15 +71,17 @@ static bool is_asked(struct xpm_remote *remote, unsigned long index, bool write)
 }
 
 /*
- * How many pages are worth asking for: those of the window from the target on that
- * are not here.  To write more than one is taken from others only for who goes on in
- * sequence.
+ * How many pages are worth asking for.  Who goes on in sequence: those of the window from
+ * the target on that are not here, and to write, so many are taken from others only
+ * when the sequence has been one for a while.  Anybody else: the one.  What comes along
+ * is mapped with it in one go on a node, but is sent from another partition page by page,
+ * and whose next page is anywhere waits behind it.
  */
 static unsigned int pages_wanted(struct xpm_remote *remote, const struct xpm_window *w)
 {
 	unsigned long pages = w->last - w->target + 1;
 
-	if (w->write && pages <= XPM_WINDOW_FIRST)
+	if (!w->ahead || (w->write && pages <= XPM_WINDOW_FIRST))
 		return 1;
 	return 1 + xpm_replica_absent(remote, w->target + 1,
 				      min_t(unsigned long, pages, ASK_MAX) - 1);

@@ -40,6 +40,7 @@ struct xpm_window xpm_window_of_fault(struct vm_area_struct *vma, struct xpm_rea
 	if (target == READ_ONCE(reach->next)) {
 		pages = min(2 * pages, (unsigned int)XPM_WINDOW_MAX);
 		w = clip(vma, target, target, target + pages - 1, write);
+		w.ahead = true;
 	} else if (target + 1 == READ_ONCE(reach->first)) {
 		pages = min(2 * pages, (unsigned int)XPM_WINDOW_MAX);
 		first = target - min(target, pages - 1UL);
@@ -74,12 +75,19 @@ unsigned int xpm_reach_ahead(struct xpm_reach *reach, const struct xpm_window *w
 struct xpm_window xpm_window_from(struct vm_area_struct *vma, unsigned long target,
 				  unsigned long end, bool write)
 {
-	return clip(vma, target, target, min(end - 1, target + XPM_WINDOW_MAX - 1), write);
+	struct xpm_window w = clip(vma, target, target, min(end - 1, target + XPM_WINDOW_MAX - 1),
+				   write);
+
+	w.ahead = true;
+	return w;
 }
 
 struct xpm_window xpm_window_within(struct vm_area_struct *vma, const struct xpm_window *w)
 {
-	return clip(vma, w->target, w->first, w->last, w->write);
+	struct xpm_window within = clip(vma, w->target, w->first, w->last, w->write);
+
+	within.ahead = w->ahead;
+	return within;
 }
 
 void xpm_window_shrink(struct xpm_window *w)

@@ -31,6 +31,7 @@ struct xpm_window {
 	unsigned long last;
 	unsigned long target;
 	bool write;
+	bool ahead;		/* who goes on in sequence, or says so, wants what is behind it */
 	/* Out of insert */
 	unsigned long mapped;	/* pages, from the target on */
 	bool huge;		/* by a huge entry */

@@ -112,6 +112,46 @@ static void basics(void)
 	ctl_home_end(&home);
 }
 
+/* ---- How many pages are asked for: one, but by who goes on in sequence */
+
+static void chooser(int unused)
+{
+	static const unsigned long pages[] = { 300, 100, 700, 64, 513, 15, 960 };
+	uint64_t replicas;
+
+	(void)unused;
+	attach_all(XPMEM_RDWR);
+	for (unsigned long i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+		check(try_read(at + pages[i] * PAGE, NULL) == 0);
+		replicas = read_number("/proc/xpmem/counters", "replicas");
+		if (replicas != i + 1)
+			fail("%lu pages came for %lu", replicas, i + 1);
+	}
+	reach(5);
+	await(6);
+	for (unsigned long page = 101; page < 300; page++)
+		check(try_read(at + page * PAGE, NULL) == 0);
+}
+
+static void ahead(void)
+{
+	pid_t pid;
+	int faults;
+
+	ctl_home_begin(&home, PAGES);
+	fill(home.data, SIZE, SEED);
+	set_lease();
+	pid = spawn(chooser, 0);
+	await(5);
+	faults = home.faults;
+	reach(6);
+	join(pid);
+	if (home.faults - faults > 6)
+		fail("%d faults for 199 pages in sequence", home.faults - faults);
+	await_that(home.releases == 1);
+	ctl_home_end(&home);
+}
+
 /* ---- Stores are not lost: all pages are taken again and again */
 
 static void worker(int number)
@@ -252,6 +292,7 @@ int main(void)
 	test_begin(120);
 	ctl_begin();
 	basics();
+	ahead();
 	debugger();
 	refusals();
 	taken_while_used();
