@@ -23,15 +23,16 @@ cluster_mpirun() {
 	return $status
 }
 
-# The stencil with a rank on each partition: the same bits as by MPI's messages
+# cluster_heat [STEPS]: the stencil with a rank on each partition has the same bits as by
+# MPI's messages
 cluster_heat() {
-	cluster_mpirun -n "$XPMEM_GUESTS" "$build/mpi-examples/heat/heat" --steps 20 \
+	cluster_mpirun -n "$XPMEM_GUESTS" "$build/mpi-examples/heat/heat" --steps "${1:-20}" \
 		mpi-examples/heat/plate.heat
 }
 
-# A queue whose owner polls what ranks of other partitions write
+# cluster_queue [JOBS]: a queue whose owner polls what ranks of other partitions write
 cluster_queue() {
-	cluster_mpirun -n $((XPMEM_GUESTS + 1)) "$build/mpi-examples/queue/queue" 200 1000
+	cluster_mpirun -n $((XPMEM_GUESTS + 1)) "$build/mpi-examples/queue/queue" "${1:-200}" 1000
 }
 
 # cluster_program RANKS-OF-A-GUEST NAME [OPTION...]: a program of this directory
@@ -84,4 +85,15 @@ cluster_vsock() {
 		cluster_cases wire/test_net_session psk reconnect &&
 		cluster_cases wire/test_net_traffic frames sparse &&
 		cluster_cases daemon/test_daemon loads stores network_begins_anew
+}
+
+# The same on three partitions, where pages also go from one that asks to another
+cluster_heat_3() { cluster_heat 5; }
+cluster_queue_3() { cluster_queue 50; }
+
+# IRIW, the test that takes more than two: a rank a partition, so its two variables are of
+# different homes. In six rounds every rank has every role, with the variables at two pairs
+# of homes.
+cluster_litmus_3() {
+	cluster_program 1 litmus --test 8 --iterations "${CLUSTER_ITERATIONS:-768}" --seconds 600
 }

@@ -6,14 +6,16 @@
 #
 # Names: unit.* are ctest tests on this machine; vm.selftest tests the guest
 # harness, as far as it goes without a guest; guest.* are programs of tests/guest;
-# mpi.* are runs of the examples; cluster.* run on guests that are partitions; guest.log
-# and cluster.log are the verdicts on the kernels' logs; fuzz.* are fuzzers of tests/fuzz;
+# mpi.* are runs of the examples; cluster.* run on guests that are partitions; guest.log,
+# cluster.log and cluster.log-3 are the verdicts on the kernels' logs; fuzz.* are fuzzers
+# of tests/fuzz;
 # bench.instructions is tests/bench/gate, in a guest of its own.
 
 SUITE_PASSED=0 SUITE_FAILED=0 SUITE_SKIPPED=0 SUITE_PATTERNS=()
 
-# In two guests that are two partitions; in the last one of them loses power
+# In two guests that are two partitions, in the last test one of them loses power; in three
 SUITE_CLUSTER=(queue heat owner-events litmus history vsock munge security reclaim daemon-restart nemesis partition-death)
+SUITE_CLUSTER_3=(queue-3 heat-3 litmus-3)
 
 # What failed tests printed, said again at the end where a reader of a long log looks
 SUITE_FAILURES=()
@@ -76,15 +78,25 @@ suite_run_vm() {
 }
 
 suite_cluster_names() {
-	printf 'cluster.%s\n' "${SUITE_CLUSTER[@]}"
+	printf 'cluster.%s\n' "${SUITE_CLUSTER[@]}" "${SUITE_CLUSTER_3[@]}"
 }
 
 # suite_run_cluster RELEASE MODULES
 suite_run_cluster() {
-	local release=$1 modules=$2 status=0 word name seconds ended='' start=$SECONDS lines=()
+	suite_run_partitions 2 cluster.log "$1" "$2" "${SUITE_CLUSTER[@]}"
+	suite_run_partitions 3 cluster.log-3 "$1" "$2" "${SUITE_CLUSTER_3[@]}"
+}
+
+# suite_run_partitions GUESTS LOG RELEASE MODULES NAME...: those that are wanted, in so
+# many guests; LOG is the test that these had nothing to complain about
+suite_run_partitions() {
+	local guests=$1 log=$2 release=$3 modules=$4 status=0 word name seconds ended=''
+	local start=$SECONDS lines=() console=build/log/cluster-console
 	local -a tests
-	mapfile -t tests < <(suite_cluster_names | suite_select | sed 's/^cluster\.//')
+	shift 4
+	mapfile -t tests < <(printf 'cluster.%s\n' "$@" | suite_select | sed 's/^cluster\.//')
 	((${#tests[@]})) || return 0
+	((guests == 2)) || console+=-$guests
 	rm -f build/log/cluster-status
 	while read -r word name seconds; do
 		case $word in
@@ -99,19 +111,19 @@ suite_run_cluster() {
 			;;
 		esac
 	done < <(
-		tests/vm/vm group --guests 2 --kernel "$release" --cpus 2 --mem 1024 --timeout 1800 \
-			--log build/log/cluster-console.log -- \
+		tests/vm/vm group --guests "$guests" --kernel "$release" --cpus 2 --mem 1024 \
+			--timeout 1800 --log "$console.log" -- \
 			tests/cluster/in-guest "$modules" build/release "${tests[@]}" |
 			sed -e 's/^guest1: //' -e '/^guest[2-9]: end$/d'
 		echo "${PIPESTATUS[0]}" >build/log/cluster-status
 	)
 	read -r status <build/log/cluster-status
 	if [[ $ended && $status -le 1 ]]; then
-		suite_result ok cluster.log $((SECONDS - start))
+		suite_result ok "$log" $((SECONDS - start))
 	else
-		lines=("       the guests ended with status $status; their consoles: build/log/cluster-console.*")
+		lines=("       the guests ended with status $status; their consoles: $console.*")
 		echo "${lines[-1]}"
-		suite_result not-ok cluster.log $((SECONDS - start)) "${lines[@]}"
+		suite_result not-ok "$log" $((SECONDS - start)) "${lines[@]}"
 	fi
 }
 
