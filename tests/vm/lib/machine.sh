@@ -93,22 +93,9 @@ measure_tsc() {
 # and the guest at the other end, which is how guest-init names its links.
 link_address() { printf '52:54:00:78:%02x:%02x' "$1" "$2"; }
 
-# The frequency of the time stamp counter, which guests see as it is. A guest that measures
-# it while the host is busy is wrong by some percent, and so is its clock. It is known where
-# Linux shows it for that of the processor: in a virtual machine with this clock.
-host_tsc_khz() {
-	local mhz
-	grep -qm 1 '^flags.* hypervisor' /proc/cpuinfo &&
-		grep -qx tsc /sys/devices/system/clocksource/clocksource0/current_clocksource ||
-		return 1
-	mhz=$(sed -n 's/^cpu MHz[^:]*: //p' /proc/cpuinfo | head -n 1)
-	[[ $mhz =~ ^([0-9]{3,5})\.([0-9]{3})$ ]] || return 1
-	printf '%s%s' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
-}
-
 # machine_args: fills MACHINE from the options and RUN_DIR.
 machine_args() {
-	local node cpu first memory rest append khz smp=$OPT_CPUS
+	local node cpu first memory rest append smp=$OPT_CPUS
 	# A socket must not be on two nodes, or the kernel warns.
 	if ((OPT_NUMA > 1 && OPT_CPUS % OPT_NUMA == 0)); then
 		smp+=,sockets=$OPT_NUMA,cores=$((OPT_CPUS / OPT_NUMA)),threads=1
@@ -131,9 +118,7 @@ machine_args() {
 	elif [[ $ACCEL == kvm ]]; then
 		MACHINE+=(-accel kvm -cpu max)
 	else
-		# Without a PIT the guest measures its clock by the HPET, which does not
-		# come out as a fraction when the host is busy.
-		MACHINE+=(-accel tcg,thread=multi -cpu "$cpu_model" -machine pit=off)
+		MACHINE+=(-accel tcg,thread=multi -cpu "$cpu_model")
 	fi
 
 	# Later words win, so --append can change any of these.
@@ -150,9 +135,6 @@ machine_args() {
 		# up to eight times slower than it is, and then its clock runs away.
 		set_tsc_khz
 		[[ ! $TSC_KHZ ]] || append+=" tsc_early_khz=$TSC_KHZ"
-	fi
-	if [[ -z $OPT_ICOUNT && $ACCEL == tcg ]] && khz=$(host_tsc_khz); then
-		append+=" tsc_early_khz=$khz"
 	fi
 	if ((OPT_HUGEPAGES)); then
 		append+=" hugepagesz=2M hugepages=$OPT_HUGEPAGES"
