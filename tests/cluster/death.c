@@ -20,13 +20,16 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MS		1000000ull
@@ -192,7 +195,6 @@ static void *use_on(void *arg)
 	uint64_t since, last, now;
 	bool good;
 
-	pthread_barrier_wait(&at_once);
 	since = last = now = cluster_now();
 	for (;;) {
 		enum outcome outcome = use->store ? do_store(use->page) : do_load(use->page);
@@ -212,6 +214,27 @@ static void *use_on(void *arg)
 	if (!good)
 		atomic_store(&bad, true);
 	return NULL;
+}
+
+/*
+ * In a process of its own, as faults of one that unmaps wait for that.  It says on @ready
+ * that it has the pages, and begins when @go is readable.
+ */
+static _Noreturn void use_other(const struct cluster *cluster, int ready, int go)
+{
+	volatile uint64_t *other = cluster_attach(cluster, "other", 1, 2 * PAGE);
+	struct use uses[] = { { other, false }, { other + PAGE / sizeof(*other), true } };
+	pthread_t threads[2];
+	char byte;
+
+	check(do_load(uses[0].page) == OWNERS && do_store(uses[1].page) == STORED);
+	check(write(ready, "", 1) == 1 && read(go, &byte, 1) == 1);
+	for (int i = 0; i < 2; i++)
+		check(!pthread_create(&threads[i], NULL, use_on, &uses[i]));
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	fflush(stdout);
+	_exit(bad);
 }
 
 /* ------------------------------------------------------------------ datagrams */
@@ -282,30 +305,39 @@ static void *make_memory(size_t size)
 
 static void survive(struct cluster *cluster)
 {
-	pthread_t threads[DEEDS + 2];
-	volatile uint64_t *other;
-	int fd = datagrams(true);
-	struct use uses[2];
+	int fd = datagrams(true), ready[2], go[2], status;
+	pthread_t threads[DEEDS];
+	pid_t user;
+	char byte;
 
+	/* Before anything is shared: a fork would bring all pages home. */
+	fflush(stdout);
+	check(!pipe(ready) && !pipe(go));
+	user = fork();
+	check(user >= 0);
+	if (!user) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		clock_watch(&late);
+		use_other(cluster, ready[1], go[0]);
+	}
 	for (int i = 0; i < 2; i++)
 		segment[i] = make_memory(DEEDS * PAGE);
 	cluster_share(cluster, "first", segment[0], DEEDS * PAGE);
 	share_last_copy(cluster, segment[1], DEEDS * PAGE);
-	other = cluster_attach(cluster, "other", 1, 2 * PAGE);
-	uses[0] = (struct use){ other, false };
-	uses[1] = (struct use){ other + PAGE / sizeof(*other), true };
-	check(do_load(uses[0].page) == OWNERS && do_store(uses[1].page) == STORED);
-	check(!pthread_barrier_init(&at_once, NULL, DEEDS + 3));
+	check(read(ready[0], &byte, 1) == 1);
+	check(!pthread_barrier_init(&at_once, NULL, DEEDS + 1));
 	for (unsigned int i = 0; i < DEEDS; i++)
 		check(!pthread_create(&threads[i], NULL, do_deed, (void *)&deeds[i]));
-	for (unsigned int i = 0; i < 2; i++)
-		check(!pthread_create(&threads[DEEDS + i], NULL, use_on, &uses[i]));
 	cluster_meet(cluster, "held");
 	free(cluster_await(cluster, "dies", NULL));
 	await_death(fd);
+	check(write(go[1], "", 1) == 1);
 	pthread_barrier_wait(&at_once);
-	for (unsigned int i = 0; i < DEEDS + 2; i++)
+	for (unsigned int i = 0; i < DEEDS; i++)
 		pthread_join(threads[i], NULL);
+	check(waitpid(user, &status, 0) == user);
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		atomic_store(&bad, true);
 	printf("owner's worst: %.3f s\n", (double)worst / 1e9);
 	fflush(stdout);
 	if (bad)
@@ -314,6 +346,7 @@ static void survive(struct cluster *cluster)
 
 static void die(struct cluster *cluster)
 {
+	char *arguments[] = { "/run/vm/leave", "0", NULL };
 	uint8_t *memory[2], *own = make_memory(2 * PAGE);
 	pid_t pid;
 
@@ -329,13 +362,9 @@ static void die(struct cluster *cluster)
 	}
 	cluster_meet(cluster, "held");
 	cluster_publish(cluster, "dies", "", 0);
-	/* This process lives, and has what it has, to the end. */
-	pid = fork();
-	check(pid >= 0);
-	if (!pid) {
-		execl("/run/vm/leave", "leave", "0", NULL);
+	/* This process lives, and has what it has, to the end; nor must it fork. */
+	if (posix_spawn(&pid, arguments[0], NULL, NULL, arguments, NULL))
 		fail("this machine can't be switched off: no /run/vm/leave");
-	}
 	live_on(datagrams(false));
 }
 
