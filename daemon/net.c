@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include "config.h"
 #include "log.h"
+#include "loop.h"
 #include "net_http.h"
 #include "net_link.h"
 #include "net_sandbox.h"
@@ -444,9 +445,8 @@ static void hold_back(enum xpmd_channel channel)
 		xpmd_transport_hold(net.transport, channel, false);
 }
 
-static int on_turn(sd_event_source *source, void *userdata)
+static void on_turn(void *userdata)
 {
-	(void)source;
 	(void)userdata;
 	/* Who hears of something finds it counted. */
 	publish();
@@ -455,7 +455,6 @@ static int on_turn(sd_event_source *source, void *userdata)
 	flush_link(XPMD_BULK);
 	hold_back(XPMD_URGENT);
 	hold_back(XPMD_BULK);
-	return 0;
 }
 
 /* Whoever makes it turn in a circle, it does not do so for long: SIGPROF ends it. */
@@ -640,8 +639,6 @@ static int begin_loop(void)
 	if (rc >= 0)
 		rc = sd_event_source_set_priority(net.io[XPMD_BULK], SD_EVENT_PRIORITY_NORMAL + 1);
 	if (rc >= 0)
-		rc = sd_event_add_post(net.event, NULL, on_turn, NULL);
-	if (rc >= 0)
 		rc = sd_event_add_time_relative(net.event, &timer, CLOCK_MONOTONIC, 0, 0, on_alarm,
 						NULL);
 	return rc;
@@ -745,6 +742,6 @@ int main(int argc, char **argv)
 	if (rc < 0)
 		quit();
 	tell_ready();
-	sd_event_loop(net.event);
+	xpmd_loop(net.event, on_turn, NULL);
 	quit();
 }
