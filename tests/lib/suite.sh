@@ -16,6 +16,8 @@ SUITE_PASSED=0 SUITE_FAILED=0 SUITE_SKIPPED=0 SUITE_PATTERNS=()
 # In two guests that are two partitions, in the last test one of them loses power; in three
 SUITE_CLUSTER=(queue heat owner-events litmus history vsock munge security reclaim daemon-restart nemesis partition-death)
 SUITE_CLUSTER_3=(queue-3 heat-3 litmus-3)
+# Run when a pattern asks for them, and not else: they take long
+SUITE_BY_NAME=(cluster.daemon-restart cluster.nemesis cluster.heat-3 cluster.litmus-3)
 
 # What failed tests printed, said again at the end where a reader of a long log looks
 SUITE_FAILURES=()
@@ -32,7 +34,10 @@ suite_begin() { SUITE_PATTERNS=("$@"); }
 
 suite_wants() {
 	local pattern
-	((${#SUITE_PATTERNS[@]})) || return 0
+	if ((!${#SUITE_PATTERNS[@]})); then
+		[[ " ${SUITE_BY_NAME[*]} " != *" $1 "* ]]
+		return
+	fi
 	for pattern in "${SUITE_PATTERNS[@]}"; do
 		# shellcheck disable=SC2053 # it is a pattern
 		[[ $1 != $pattern ]] || return 0
@@ -114,7 +119,7 @@ suite_run_partitions() {
 		tests/vm/vm group --guests "$guests" --kernel "$release" --cpus 2 --mem 1024 \
 			--timeout 1800 --log "$console.log" -- \
 			tests/cluster/in-guest "$modules" build/release "${tests[@]}" |
-			sed -e 's/^guest1: //' -e '/^guest[2-9]: end$/d'
+			sed -u -e 's/^guest1: //' -e '/^guest[2-9]: end$/d'
 		echo "${PIPESTATUS[0]}" >build/log/cluster-status
 	)
 	read -r status <build/log/cluster-status
