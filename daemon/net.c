@@ -179,7 +179,7 @@ static void publish_one(size_t i)
 	TELL(numbers->sessions, counts.sessions);
 }
 
-static void pass_on(uint32_t partition, struct xpmd_wire_frame *frame)
+static void on_frame(void *ctx, uint32_t partition, const struct xpmd_wire_frame *frame)
 {
 	size_t i = index_of(partition);
 	struct xpmd_net_head head = {
@@ -190,6 +190,7 @@ static void pass_on(uint32_t partition, struct xpmd_wire_frame *frame)
 	uint8_t body[XPMD_WIRE_BODY_MAX];
 	size_t body_length, data_length;
 
+	(void)ctx;
 	/* A session that could not begin, and has not ended yet */
 	if (!head.session)
 		return;
@@ -258,89 +259,11 @@ static void on_down(void *ctx, uint32_t partition, const char *why)
 	session->number = 0;
 }
 
-static void on_message(void *ctx, uint32_t partition, const struct xpmd_msg *msg)
-{
-	struct xpmd_wire_frame frame = {
-		.type = (enum xpmem_proto_type)msg->type,
-		.channel = xpmd_msg_is_bulk(msg) ? XPMD_BULK : XPMD_URGENT,
-		.msg = *msg,
-	};
-
-	(void)ctx;
-	pass_on(partition, &frame);
-}
-
-static void on_challenge(void *ctx, uint32_t partition, uint64_t id)
-{
-	struct xpmd_wire_frame frame = {
-		.type = XPMEM_PROTO_ASK_CHALLENGE, .challenge.id = id,
-	};
-
-	(void)ctx;
-	pass_on(partition, &frame);
-}
-
-static void on_challenged(void *ctx, uint32_t partition, uint64_t id, const uint8_t nonce[32])
-{
-	struct xpmd_wire_frame frame = { .type = XPMEM_PROTO_CHALLENGE, .challenge.id = id };
-
-	(void)ctx;
-	memcpy(frame.challenge.nonce, nonce, sizeof(frame.challenge.nonce));
-	pass_on(partition, &frame);
-}
-
-static void on_open(void *ctx, uint32_t partition, const struct xpmd_open *open)
-{
-	struct xpmd_wire_frame frame = { .type = XPMEM_PROTO_OPEN, .open = *open };
-
-	(void)ctx;
-	pass_on(partition, &frame);
-}
-
-static void on_opened(void *ctx, uint32_t partition, const struct xpmd_opened *opened)
-{
-	struct xpmd_wire_frame frame = { .type = XPMEM_PROTO_OPENED, .opened = *opened };
-
-	(void)ctx;
-	pass_on(partition, &frame);
-}
-
-static void on_attach(void *ctx, uint32_t partition, const struct xpmd_attach *attach)
-{
-	struct xpmd_wire_frame frame = { .type = XPMEM_PROTO_ATTACH, .attach = *attach };
-
-	(void)ctx;
-	pass_on(partition, &frame);
-}
-
-static void on_attached(void *ctx, uint32_t partition, const struct xpmd_attached *attached)
-{
-	struct xpmd_wire_frame frame = { .type = XPMEM_PROTO_ATTACHED, .attached = *attached };
-
-	(void)ctx;
-	pass_on(partition, &frame);
-}
-
-static void on_close(void *ctx, uint32_t partition, const struct xpmd_close *close_)
-{
-	struct xpmd_wire_frame frame = { .type = XPMEM_PROTO_CLOSE, .close = *close_ };
-
-	(void)ctx;
-	pass_on(partition, &frame);
-}
-
 static const struct xpmd_session_ops session_ops = {
 	.hello = on_hello,
 	.up = on_up,
 	.down = on_down,
-	.message = on_message,
-	.challenge = on_challenge,
-	.challenged = on_challenged,
-	.open = on_open,
-	.opened = on_opened,
-	.attach = on_attach,
-	.attached = on_attached,
-	.close = on_close,
+	.frame = on_frame,
 };
 
 static void ask_metrics(void *ctx)

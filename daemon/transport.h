@@ -21,6 +21,7 @@
 
 struct xpmd_transport;
 struct xpmd_partition;		/* config.h */
+struct xpmd_wire_frame;		/* wire.h */
 
 enum xpmd_channel {
 	XPMD_URGENT,
@@ -86,6 +87,8 @@ struct xpmd_session_ops {
 	void (*attach)(void *ctx, uint32_t partition, const struct xpmd_attach *attach);
 	void (*attached)(void *ctx, uint32_t partition, const struct xpmd_attached *attached);
 	void (*close)(void *ctx, uint32_t partition, const struct xpmd_close *close);
+	/* If there is one, it has all of these, from message() on, as they came (wire.h) */
+	void (*frame)(void *ctx, uint32_t partition, const struct xpmd_wire_frame *frame);
 };
 
 struct xpmd_transport_config {

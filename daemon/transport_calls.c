@@ -91,6 +91,10 @@ bool xpmd_transport_is_denial(const struct xpmd_wire_frame *frame)
 void xpmd_transport_dispatch(const struct xpmd_session_ops *ops, void *ctx, uint32_t other,
 			     const struct xpmd_wire_frame *frame)
 {
+	if (ops->frame) {
+		ops->frame(ctx, other, frame);
+		return;
+	}
 	switch (frame->type) {
 	case XPMEM_PROTO_ASK_CHALLENGE:
 		ops->challenge(ctx, other, frame->challenge.id);
