@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -382,20 +381,9 @@ static void close_all_but(int keep)
 
 static _Noreturn void begin(int fd, const char *munge_socket)
 {
-	static const struct rlimit none;
 	unsigned int i;
-	sigset_t set;
 
-	prctl(PR_SET_NAME, "xpmd-users", 0, 0, 0);
-	/* The terminal's signals are the daemon's business; it ends, and so do we. */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
-	sigemptyset(&set);
-	sigprocmask(SIG_SETMASK, &set, NULL);
-	setrlimit(RLIMIT_CORE, &none);
+	xpmd_privilege_helper("xpmd-users");
 	close_all_but(fd);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (xpmd_privilege_keep(1ull << CAP_SETUID | 1ull << CAP_SETGID) < 0)

@@ -21,7 +21,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -157,19 +156,7 @@ static _Noreturn void serve(int fd, int program)
 
 static _Noreturn void begin(int fd, int program)
 {
-	static const struct rlimit none;
-	sigset_t set;
-
-	prctl(PR_SET_NAME, "xpmd-start", 0, 0, 0);
-	/* The terminal's signals are the daemon's business; it ends, and so do we. */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
-	sigemptyset(&set);
-	sigprocmask(SIG_SETMASK, &set, NULL);
-	setrlimit(RLIMIT_CORE, &none);
+	xpmd_privilege_helper("xpmd-start");
 	/* Nothing of the daemon's but these two: it would seem to live after its end. */
 	close_range(3, (unsigned int)(fd < program ? fd : program) - 1, 0);
 	close_range((unsigned int)(fd < program ? fd : program) + 1,

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -48,6 +49,23 @@ void xpmd_privilege_pin(bool tell)
 		refused(tell, LOG_INFO, "oom_score_adj");
 	if (fd >= 0)
 		close(fd);
+}
+
+void xpmd_privilege_helper(const char *name)
+{
+	static const struct rlimit none;
+	sigset_t set;
+
+	prctl(PR_SET_NAME, name, 0, 0, 0);
+	/* The terminal's signals are the daemon's business; it ends, and so does this. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&set);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	setrlimit(RLIMIT_CORE, &none);
 }
 
 int xpmd_privilege_keep(uint64_t keep)

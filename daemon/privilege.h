@@ -13,6 +13,12 @@
  */
 void xpmd_privilege_pin(bool tell);
 
+/*
+ * How a process that the daemon forked begins: with this name, without the daemon's
+ * handlers of signals, and leaving no core file.
+ */
+void xpmd_privilege_helper(const char *name);
+
 /* Nothing but @keep, of the permitted, effective and bounding sets: 0 or -errno */
 int xpmd_privilege_keep(uint64_t keep);
 
