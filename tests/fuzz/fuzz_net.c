@@ -5,10 +5,11 @@
  *
  * sources: daemon/net_client.c daemon/net_link.c daemon/net_setup.c
  * sources: daemon/transport_calls.c daemon/wire.c
+ * sources: tests/fuzz/checked_session.c
  */
 #define _GNU_SOURCE
+#include "checked_session.h"
 #include "config.h"
-#include "log.h"
 #include "net_client.h"
 #include "net_link.h"
 #include "wire.h"
@@ -19,40 +20,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SEGID_1	((int64_t)1 << 51 | 7)	/* of xpmemd */
-#define SEGID_2	((int64_t)2 << 51 | 7)	/* of the other partition */
-
-static struct xpmd_transport *transport;
 static sd_event *event;
 static const struct xpmd_net_start_ops *came_ops;
 static void *came_ctx;
 static struct xpmd_net_link links[2];
 static struct xpmd_net_shared *shared;
 static uint32_t session;
-static bool is_up;
-static uint64_t seen;
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
-void xpmd_log(int priority, const char *format, ...)
-{
-	(void)priority;
-	(void)format;
-}
-
-void xpmd_log_of(int priority, uint32_t partition, int64_t segid, const char *format, ...)
-{
-	(void)priority;
-	(void)partition;
-	(void)segid;
-	(void)format;
-}
-
-static void expect(bool what)
-{
-	if (!what)
-		abort();
-}
 
 /* ---------------------------------------------- net_start.h, of this process */
 
@@ -90,19 +65,6 @@ void xpmd_net_start_kill(struct xpmd_net_start *start)
 
 /* ----------------------------------------------------------- operations */
 
-static void on_hello(void *ctx, struct xpmd_hello *hello)
-{
-	(void)ctx;
-	*hello = (struct xpmd_hello){ .incarnation = 11, .lease_ns = 3000000000 };
-}
-
-static void on_up(void *ctx, uint32_t partition, const struct xpmd_hello *other)
-{
-	(void)ctx;
-	expect(!is_up && partition == 2 && other->partition == 2 && other->incarnation);
-	is_up = true;
-}
-
 static void on_down(void *ctx, uint32_t partition, const char *why)
 {
 	(void)ctx;
@@ -137,57 +99,18 @@ static void on_challenge(void *ctx, uint32_t partition, uint64_t id)
 	xpmd_transport_challenge(transport, partition, id, nonce);
 }
 
-static void on_challenged(void *ctx, uint32_t partition, uint64_t id, const uint8_t nonce[32])
-{
-	(void)ctx;
-	(void)partition;
-	expect(is_up);
-	seen += id + nonce[31];
-}
-
-static void on_open(void *ctx, uint32_t partition, const struct xpmd_open *open)
-{
-	struct xpmd_opened opened = { .id = open->id, .segid = open->segid, .pages = 1 };
-
-	(void)ctx;
-	expect(is_up && open->segid >> 51 == 1 && strlen(open->credential) < 4096);
-	xpmd_transport_opened(transport, partition, &opened);
-}
-
-static void on_opened(void *ctx, uint32_t partition, const struct xpmd_opened *opened)
-{
-	(void)ctx;
-	(void)partition;
-	expect(is_up && opened->segid >> 51 == 2 && !opened->error == !!opened->pages);
-}
-
-static void on_attach(void *ctx, uint32_t partition, const struct xpmd_attach *attach)
-{
-	struct xpmd_attached attached = { .id = attach->id };
-
-	(void)ctx;
-	expect(is_up && attach->segid >> 51 == 1);
-	xpmd_transport_attached(transport, partition, &attached);
-}
-
-static void on_attached(void *ctx, uint32_t partition, const struct xpmd_attached *attached)
-{
-	(void)ctx;
-	(void)partition;
-	expect(is_up);
-	seen += attached->error;
-}
-
-static void on_close(void *ctx, uint32_t partition, const struct xpmd_close *close_)
-{
-	(void)ctx;
-	(void)partition;
-	expect(is_up && close_->segid >> 51 == 1);
-}
-
 static const struct xpmd_session_ops ops = {
-	on_hello, on_up, on_down, on_message, on_challenge, on_challenged,
-	on_open, on_opened, on_attach, on_attached, on_close,
+	.hello = checked_hello,
+	.up = checked_up,
+	.down = on_down,
+	.message = on_message,
+	.challenge = on_challenge,
+	.challenged = checked_challenged,
+	.open = checked_open,
+	.opened = checked_opened,
+	.attach = checked_attach,
+	.attached = checked_attached,
+	.close = checked_close,
 };
 
 static void write_metrics(void *ctx, FILE *to)
