@@ -60,7 +60,8 @@ static unsigned long frame_of(unsigned long entry)
 
 static unsigned long entry_of_odd_pte(const struct reading *r, pte_t pte)
 {
-	if (!pte_present(pte) || pte_protnone(pte))
+	/* pte_present() says yes to PROT_NONE, and pte_protnone() no without NUMA balancing. */
+	if (!(pte_flags(pte) & _PAGE_PRESENT))
 		return 0;
 	if (pte_special(pte) ? !is_zero_pfn(pte_pfn(pte)) : !vma_is_dax(r->vma))
 		return ENTRY_ERROR;
