@@ -117,7 +117,7 @@ static struct xpm_pages *pages_alloc(struct xpm_remote *remote, const struct xpm
 static struct xpm_ask *ask_alloc(struct xpm_remote *remote, const struct xpm_window *w,
 				 long *jiffies)
 {
-	struct xpm_ask *ask = kmalloc(sizeof(*ask), GFP_KERNEL_ACCOUNT);
+	struct xpm_ask *ask = kmalloc(sizeof(*ask), GFP_KERNEL);	/* see xpm_pages_alloc() */
 
 	if (!ask)
 		return NULL;

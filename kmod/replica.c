@@ -83,7 +83,11 @@ static void count(struct xpm_remote *remote, long replicas, long shared)
 
 struct xpm_pages *xpm_pages_alloc(unsigned int count, gfp_t flags)
 {
-	struct xpm_pages *pages = kmalloc(struct_size(pages, page, count), GFP_KERNEL_ACCOUNT);
+	/*
+	 * Not charged: it lives as long as one fault, and who is at its cgroup's limit would
+	 * be killed for it instead of giving up pages.
+	 */
+	struct xpm_pages *pages = kmalloc(struct_size(pages, page, count), GFP_KERNEL);
 	gfp_t gfp = GFP_KERNEL_ACCOUNT | flags;
 	struct page *page;
 
