@@ -34,10 +34,14 @@
  * epoch rises, and what it says with an older epoch is answered by FENCED.  It then
  * drops all it has of that home, and begins again with the new epoch.
  *
+ * Ends.  A daemon that is asked to end says so as replica (LEAVE) and as home (END), and
+ * goes when it is answered: nothing is on the wire then that another could miss.  One
+ * that dies may have had the only copy of what it had taken or granted just then.
+ *
  * Messages may be lost, doubled, delayed and reordered between the connections of a
  * session; sessions end and begin again.  Every message carries the sender's
- * incarnation (of its daemon's life) and the epoch.  READ, WRITE, TAKE, GIVE and RENEW
- * are repeated until answered; each may be received twice.
+ * incarnation (of its daemon's life) and the epoch.  READ, WRITE, TAKE, GIVE, RENEW,
+ * LEAVE and END are repeated until answered; each may be received twice.
  */
 #ifndef XPMD_COHERENCE_H
 #define XPMD_COHERENCE_H
@@ -75,6 +79,10 @@ enum xpmd_type {
 	XPMD_GONE,		/* home to replica: the segment is no more */
 	XPMD_INSTALLED,		/* replica to home: what was granted EXCLUSIVE is in use here,
 				 * at gen; not answered */
+	XPMD_LEAVE,		/* replica to home: its daemon ends, and asks for nothing */
+	XPMD_LEFT,		/* home to replica: nothing that was granted is on its way */
+	XPMD_END,		/* home to replica: its daemon ends, and grants nothing */
+	XPMD_ENDED,		/* replica to home: nothing is on its way there */
 	XPMD_TYPE_MAX,
 };
 

@@ -81,7 +81,6 @@ struct xpmd_exporter {
 	struct sd_event_source *source;
 	struct xpmd_owners *owners;
 	uint64_t next_fork;
-	bool ending;		/* nothing is granted any more */
 };
 
 struct xpmd_export *xpmd_export_find(const struct xpmd_exporter *exporter, int64_t segid);

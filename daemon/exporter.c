@@ -700,12 +700,7 @@ int xpmd_exporter_start(struct xpmd_exporter *exporter)
 
 void xpmd_exporter_give_no_more(struct xpmd_exporter *exporter)
 {
-	exporter->ending = true;
-}
-
-bool xpmd_exporter_gives(const struct xpmd_exporter *exporter)
-{
-	return !exporter->ending;
+	xpmd_home_end_all(exporter->d->home, xpmd_now());
 }
 
 bool xpmd_exporter_is_idle(const struct xpmd_exporter *exporter)

@@ -230,7 +230,9 @@ uint32_t xpmd_home_connect(struct xpmd_home *home, uint64_t now, uint32_t number
 	xpmd_home_enter(home, now);
 	peer = &home->peer[slot];
 	peer->connected = true;
+	peer->leaving = peer->ended = false;
 	peer->renew_id = 0;
+	home->end_due = 0;
 	if (peer->incarnation && peer->incarnation != incarnation)
 		xpmd_home_restarted(home, slot);
 	peer->incarnation = incarnation;
@@ -335,6 +337,12 @@ void xpmd_home_message(struct xpmd_home *home, uint64_t now, uint32_t number,
 		break;
 	case XPMD_RECLAIM:
 		xpmd_home_reclaim(home, slot, msg);
+		break;
+	case XPMD_LEAVE:
+		xpmd_home_leave(home, slot, msg);
+		break;
+	case XPMD_ENDED:
+		xpmd_home_ended(home, slot, msg);
 		break;
 	default:
 		break;		/* not for a home: whoever checks frames has let it pass */
@@ -447,10 +455,11 @@ static uint32_t find_due(struct xpmd_home *home, uint64_t *next_ret)
 
 uint64_t xpmd_home_tick(struct xpmd_home *home, uint64_t now)
 {
-	uint64_t next;
+	uint64_t next, end;
 	uint32_t slot;
 
 	xpmd_home_enter(home, now);
+	end = xpmd_home_end_tick(home);
 	repeat_takes(home);
 	while ((slot = find_due(home, &next)) != XPMD_NOBODY) {
 		xpmd_home_evict(home, slot);
@@ -471,7 +480,7 @@ uint64_t xpmd_home_tick(struct xpmd_home *home, uint64_t now)
 		next = home->now + 50 * MS;
 	if (home->grace && home->config.grace_until < next)
 		next = home->config.grace_until;
-	return next;
+	return end < next ? end : next;
 }
 
 /* ------------------------------------------------------------------- pictures */

@@ -137,6 +137,14 @@ void xpmd_home_stored(struct xpmd_home *home, uint64_t now, uint64_t op, uint32_
 /* Does what is due; returns when to be called again at the latest. */
 uint64_t xpmd_home_tick(struct xpmd_home *home, uint64_t now);
 
+/*
+ * The daemon is asked to end: nothing is granted any more.  When it has ended, nothing is
+ * on its way to or from other partitions that would be lost with this daemon, but what
+ * partitions have that do not answer; operations may still be under way.
+ */
+void xpmd_home_end_all(struct xpmd_home *home, uint64_t now);
+bool xpmd_home_has_ended(const struct xpmd_home *home);
+
 /* For pictures, metrics and tests */
 struct xpmd_home_counts {
 	uint64_t reads, writes, grants, denials, takes, gives, recalls, evictions, lost_pages;

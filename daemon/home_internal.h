@@ -115,6 +115,8 @@ struct home_peer {
 	uint32_t epoch;
 	uint64_t incarnation;
 	bool connected;
+	bool leaving;		/* its daemon ends: it gets nothing */
+	bool ended;		/* it has answered END */
 	uint64_t deadline;	/* it can use nothing after */
 	uint64_t renew_id, renew_at; /* a RENEW that is not answered yet; id 0: none */
 	uint64_t exclusive;	/* pages it has */
@@ -151,6 +153,8 @@ struct xpmd_home {
 	bool resume;			/* ... and one ended */
 	bool starved;			/* the owner waits for a transaction */
 	bool renewals;			/* a RENEW may be answered */
+	bool ending;		/* nobody gets anything any more */
+	uint64_t end_id, end_due;
 	uint64_t take_id, op;
 	uint64_t trimmed;
 	struct xpmd_home_counts counts;
@@ -234,5 +238,10 @@ void xpmd_home_installed(struct xpmd_home *home, uint32_t slot, const struct xpm
 void xpmd_home_reclaim(struct xpmd_home *home, uint32_t slot, const struct xpmd_msg *msg);
 void xpmd_home_restarted(struct xpmd_home *home, uint32_t slot);
 void xpmd_home_grace_end(struct xpmd_home *home);
+
+/* home_end.c */
+void xpmd_home_leave(struct xpmd_home *home, uint32_t slot, const struct xpmd_msg *msg);
+void xpmd_home_ended(struct xpmd_home *home, uint32_t slot, const struct xpmd_msg *msg);
+uint64_t xpmd_home_end_tick(struct xpmd_home *home);
 
 #endif /* XPMD_HOME_INTERNAL_H */

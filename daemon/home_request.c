@@ -95,7 +95,7 @@ bool xpmd_home_valid(const struct xpmd_home *home, const struct home_request *re
 	if (req->slot == XPMD_OWNER)
 		return true;
 	peer = &home->peer[req->slot];
-	return peer->connected && peer->epoch == req->epoch &&
+	return !home->ending && peer->connected && !peer->leaving && peer->epoch == req->epoch &&
 	       peer->incarnation == req->incarnation && is_permitted(req);
 }
 
@@ -569,6 +569,9 @@ void xpmd_home_ask(struct xpmd_home *home, uint32_t slot, const struct xpmd_msg 
 	struct home_request *req;
 	uint32_t error = 0;
 
+	/* It is asked again, by then the next daemon. */
+	if (home->ending)
+		return;
 	if (write)
 		home->counts.writes++;
 	else

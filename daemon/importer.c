@@ -62,6 +62,7 @@ struct import {
 	uint64_t pages;
 	uint32_t uid, gid;	/* of who opened it first */
 	bool known_user, write;
+	bool closing;		/* nobody here has a permit, but its pages may be on their way */
 	uint64_t incarnation;	/* of the home's daemon that gave the permit; 0: not known */
 };
 
@@ -128,7 +129,7 @@ static void op_send(void *ctx, uint32_t home, const struct xpmd_msg *msg)
 
 	/* Lost, as on any network: the core says it again. */
 	if ((msg->type == XPMD_READ || msg->type == XPMD_WRITE) &&
-	    (importer->ending || is_reopening(importer, msg->segid)))
+	    is_reopening(importer, msg->segid))
 		return;
 	(void)xpmd_transport_send(importer->d->transport, home,
 				  xpmd_msg_is_bulk(msg) ? XPMD_BULK : XPMD_URGENT, msg);
@@ -354,29 +355,46 @@ static int add_import(struct xpmd_importer *importer, const struct errand *erran
 	return 0;
 }
 
+static void keep_import(struct xpmd_importer *importer, struct import *import)
+{
+	int rc = xpmd_replica_add_segment(importer->d->replica, import->home, import->segid,
+					  import->pages ? import->pages : PAGES_UNKNOWN);
+
+	import->closing = false;
+	if (rc < 0 && rc != -EEXIST)
+		xpmd_log_of(LOG_WARNING, import->home, import->segid,
+			    "segment %llx: released and got at once",
+			    (unsigned long long)import->segid);
+}
+
+/* Its pages are given back, as far as they could be, when the module forgets it. */
+static void finish_close(struct xpmd_importer *importer, struct import *import)
+{
+	struct xpmd *d = importer->d;
+	int64_t segid = import->segid;
+
+	if (xpmd_replica_has_segment(d->replica, segid))
+		return;
+	if (xpmd_kchannel_forget(d->channel, segid, true) == -EBUSY) {
+		keep_import(importer, import);
+		return;
+	}
+	xpmd_transport_close_segment(d->transport, import->home, segid);
+	remove_import(importer, segid);
+}
+
 /*
  * No process here has a permit.  One may have got the segment while the module's record
  * was on its way, or be about to: then it stays, without its pages.
  */
 static void close_import(struct xpmd_importer *importer, struct import *import)
 {
-	struct xpmd *d = importer->d;
-	uint32_t home = import->home;
-	int64_t segid = import->segid;
-
 	for (const struct errand *e = importer->errands; e; e = e->next)
-		if (e->segid == segid && !e->attach && e->question)
+		if (e->segid == import->segid && !e->attach && e->question)
 			return;	/* its answer comes after a close would */
-	xpmd_replica_remove_segment(d->replica, xpmd_now(), segid);
-	if (xpmd_kchannel_forget(d->channel, segid, true) == -EBUSY) {
-		if (xpmd_replica_add_segment(d->replica, home, segid,
-					     import->pages ? import->pages : PAGES_UNKNOWN) < 0)
-			xpmd_log_of(LOG_WARNING, home, segid, "segment %llx: released and got at once",
-				    (unsigned long long)segid);
-		return;
-	}
-	xpmd_transport_close_segment(d->transport, home, segid);
-	remove_import(importer, segid);
+	import->closing = true;
+	xpmd_replica_remove_segment(importer->d->replica, xpmd_now(), import->segid);
+	finish_close(importer, import);
 }
 
 void xpmd_importer_opened(struct xpmd_importer *importer, uint32_t home,
@@ -402,6 +420,8 @@ void xpmd_importer_opened(struct xpmd_importer *importer, uint32_t home,
 		fail_errand(importer, errand, (uint32_t)-rc);
 		return;
 	}
+	if (import->closing)
+		keep_import(importer, import);
 	if (!import->known_user || errand->write > import->write) {
 		import->uid = errand->uid;
 		import->gid = errand->gid;
@@ -545,6 +565,8 @@ static void found_import(struct xpmd_importer *importer, int64_t segid)
 		import->gid = opener.out_gid;
 		import->write = opener.out_flags & XPMEM_CTL_WRITE;
 		import->known_user = true;
+		xpmd_replica_lease_found(importer->d->replica, import->home,
+					 opener.out_lease_until);
 	}
 }
 
@@ -585,17 +607,10 @@ int xpmd_importer_start(struct xpmd_importer *importer)
 	return rc;
 }
 
-static void drop_all(struct xpmd_importer *importer)
-{
-	for (struct import *import = importer->imports; import; import = import->next)
-		xpmd_replica_drop(importer->d->replica, xpmd_now(), import->segid, 0,
-				  import->pages ? import->pages : PAGES_UNKNOWN);
-}
-
-void xpmd_importer_drop_all(struct xpmd_importer *importer)
+void xpmd_importer_leave(struct xpmd_importer *importer)
 {
 	importer->ending = true;
-	drop_all(importer);
+	xpmd_replica_leave_all(importer->d->replica, xpmd_now());
 }
 
 uint64_t xpmd_importer_tick(struct xpmd_importer *importer, uint64_t now)
@@ -603,9 +618,11 @@ uint64_t xpmd_importer_tick(struct xpmd_importer *importer, uint64_t now)
 	uint64_t next = UINT64_MAX;
 	struct errand *errand = importer->errands;
 
-	/* What had been asked for before may have come since. */
-	if (importer->ending)
-		drop_all(importer);
+	for (struct import *import = importer->imports, *after; import; import = after) {
+		after = import->next;
+		if (import->closing)
+			finish_close(importer, import);
+	}
 	while (errand) {
 		uint64_t until = errand->until;
 

@@ -39,8 +39,8 @@ void xpmd_importer_opened(struct xpmd_importer *importer, uint32_t home,
 void xpmd_importer_attached(struct xpmd_importer *importer, uint32_t home,
 			    const struct xpmd_attached *attached);
 
-/* All pages go back to their homes, as the daemon ends. */
-void xpmd_importer_drop_all(struct xpmd_importer *importer);
+/* Pages go back to their homes, as the daemon ends; nothing more is asked for. */
+void xpmd_importer_leave(struct xpmd_importer *importer);
 
 /* For the control socket */
 struct xpmd_import_info {

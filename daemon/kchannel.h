@@ -60,7 +60,7 @@ int xpmd_kchannel_take(struct xpmd_kchannel *channel, int64_t segid, uint64_t fi
 int xpmd_kchannel_lease(struct xpmd_kchannel *channel, uint32_t home, uint64_t until);
 /* @unused: -EBUSY if somebody here has got it (again) */
 int xpmd_kchannel_forget(struct xpmd_kchannel *channel, int64_t segid, bool unused);
-/* For whom a remote segment was opened.  -ENOTTY: the module does not know */
+/* For whom a remote segment was opened, and its lease.  -ENOTTY: the module does not know */
 int xpmd_kchannel_opener(struct xpmd_kchannel *channel, int64_t segid,
 			 struct xpmem_ctl_opener *ret);
 

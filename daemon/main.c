@@ -43,7 +43,7 @@
 #include <systemd/sd-daemon.h>
 
 #define DEFAULT_CONFIG	"/etc/xpmem/xpmemd.conf"
-#define GIVE_BACK_USEC	2000000ULL
+#define END_USEC	2000000ULL	/* for its end, at least */
 #define SEND_LIMIT	(64ULL << 20)
 #define HOLD_NS		50000ULL
 #define WORKERS_TRIES	500u
@@ -176,12 +176,11 @@ static void notify_status(struct run *run)
 		   d->config->nr_partitions, now.segments);
 }
 
-static bool has_nothing(struct xpmd *d)
+/* Whether nothing would be lost with this daemon */
+static bool may_go(struct xpmd *d)
 {
-	struct xpmd_replica_counts counts;
-
-	xpmd_replica_counts(d->replica, &counts);
-	return !counts.pages && !counts.unconfirmed && xpmd_exporter_is_idle(d->exporter);
+	return xpmd_exporter_is_idle(d->exporter) && xpmd_home_has_ended(d->home) &&
+	       xpmd_replica_has_left(d->replica);
 }
 
 /* After each event: what it made due, and when the next thing is. */
@@ -206,7 +205,7 @@ static void on_turn(void *ctx)
 		sd_event_source_set_enabled(run->timer, SD_EVENT_ONESHOT);
 	}
 	notify_status(run);
-	if (run->stopping && has_nothing(d))
+	if (run->stopping && may_go(d))
 		sd_event_exit(d->event, EXIT_SUCCESS);
 }
 
@@ -225,7 +224,7 @@ static int on_late(sd_event_source *source, uint64_t usec, void *ctx)
 
 	(void)source;
 	(void)usec;
-	xpmd_log(LOG_WARNING, "not all pages could be given back in time");
+	xpmd_log(LOG_WARNING, "not all partitions answered in time: what was on its way to or from them is lost");
 	sd_event_exit(run->d.event, EXIT_SUCCESS);
 	return 0;
 }
@@ -233,6 +232,7 @@ static int on_late(sd_event_source *source, uint64_t usec, void *ctx)
 static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, void *ctx)
 {
 	struct run *run = ctx;
+	uint64_t limit = run->d.config->lease_ms * 1000ULL;
 
 	(void)source;
 	if (run->stopping) {
@@ -242,10 +242,13 @@ static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, 
 	xpmd_log(LOG_INFO, "ending (signal %u)", info->ssi_signo);
 	sd_notify(0, "STOPPING=1");
 	run->stopping = true;
-	xpmd_importer_drop_all(run->d.importer);
+	xpmd_importer_leave(run->d.importer);
 	xpmd_exporter_give_no_more(run->d.exporter);
-	if (sd_event_add_time_relative(run->d.event, &run->ending, CLOCK_MONOTONIC, GIVE_BACK_USEC,
-				       1, on_late, run) < 0)
+	/* What has not come by the end of a lease does not come any more. */
+	if (limit < END_USEC)
+		limit = END_USEC;
+	if (sd_event_add_time_relative(run->d.event, &run->ending, CLOCK_MONOTONIC, limit, 1,
+				       on_late, run) < 0)
 		sd_event_exit(run->d.event, EXIT_SUCCESS);
 	return 0;
 }

@@ -18,6 +18,9 @@ enum xpmd_mutant {
 	XPMD_MUTANT_NO_PARCEL,		/* data is forgotten when TAKEN was sent */
 	XPMD_MUTANT_RENEW_ALWAYS,	/* RENEWED is sent while something is taken */
 	XPMD_MUTANT_NO_REFETCH,		/* what a recall overtook is granted */
+	XPMD_MUTANT_NO_LEAVE,		/* who is asked to end does so with grants under way */
+	XPMD_MUTANT_NO_END,		/* ... and with what others give back */
+	XPMD_MUTANT_NO_LEASE_FOUND,	/* a new daemon does not know how long its pages are good */
 	XPMD_MUTANT_MAX,
 };
 

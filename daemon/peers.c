@@ -85,16 +85,13 @@ static void message(void *ctx, uint32_t partition, const struct xpmd_msg *msg)
 	switch (msg->type) {
 	case XPMD_READ:
 	case XPMD_WRITE:
-		/* It is asked again, by then the next daemon. */
-		if (!xpmd_exporter_gives(d->exporter))
-			return;
-		xpmd_home_message(d->home, xpmd_now(), partition, msg);
-		return;
 	case XPMD_TAKEN:
 	case XPMD_GIVE:
 	case XPMD_RENEW:
 	case XPMD_RECLAIM:
 	case XPMD_INSTALLED:
+	case XPMD_LEAVE:
+	case XPMD_ENDED:
 		xpmd_home_message(d->home, xpmd_now(), partition, msg);
 		return;
 	case XPMD_GRANT:
@@ -105,6 +102,8 @@ static void message(void *ctx, uint32_t partition, const struct xpmd_msg *msg)
 	case XPMD_FENCED:
 	case XPMD_RECLAIMED:
 	case XPMD_GONE:
+	case XPMD_LEFT:
+	case XPMD_END:
 		xpmd_replica_message(d->replica, xpmd_now(), partition, msg);
 		return;
 	case XPMD_TYPE_MAX:

@@ -124,6 +124,10 @@ int xpmd_replica_add_segment(struct xpmd_replica *replica, uint32_t number, int6
 	struct replica_home *home = find_home(replica, number, true);
 	struct replica_segment *segment = xpmd_replica_segment(replica, segid);
 
+	if (segment && segment->leaving) {
+		segment->leaving = false;
+		return 0;
+	}
 	if (segment)
 		return -EEXIST;
 	segment = home ? calloc(1, sizeof(*segment)) : NULL;
@@ -160,8 +164,24 @@ void xpmd_replica_remove_segment(struct xpmd_replica *replica, uint64_t now, int
 	xpmd_replica_fail_all(replica, segment, ENOENT);
 	xpmd_replica_give_back(replica, segment, 0, segment->table.pages);
 	segment->leaving = true;
-	if (!segment->reclaims)
+	if (xpmd_replica_is_empty(segment))
 		xpmd_replica_end_segment(replica, segment);
+}
+
+bool xpmd_replica_has_segment(const struct xpmd_replica *replica, int64_t segid)
+{
+	return xpmd_replica_segment(replica, segid) != NULL;
+}
+
+bool xpmd_replica_is_empty(const struct replica_segment *segment)
+{
+	const struct xpmd_entry *entry;
+
+	for (uint64_t page = 0; (entry = xpmd_table_next(&segment->table, &page, UINT64_MAX));
+	     page++)
+		if (entry->state != XPMD_NONE)
+			return false;
+	return true;
 }
 
 void xpmd_replica_found(struct xpmd_replica *replica, int64_t segid, uint64_t first, uint64_t count,
@@ -184,6 +204,14 @@ void xpmd_replica_found(struct xpmd_replica *replica, int64_t segid, uint64_t fi
 		}
 		entry->flags |= PAGE_RECLAIM;
 	}
+}
+
+void xpmd_replica_lease_found(struct xpmd_replica *replica, uint32_t number, uint64_t until)
+{
+	struct replica_home *home = find_home(replica, number, false);
+
+	if (home && !XPMD_MUTANT(NO_LEASE_FOUND))
+		home->usable_until = until;
 }
 
 /* ------------------------------------------------------------------- leases */
@@ -332,10 +360,31 @@ static void home_restarted(struct xpmd_replica *replica, struct replica_home *ho
 			}
 			entry->flags |= PAGE_RECLAIM;
 		}
-		if (s->leaving && !s->reclaims)
+		if (s->leaving && xpmd_replica_is_empty(s))
 			xpmd_replica_end_segment(replica, s);
 	}
 	ask_anew(replica, home);
+}
+
+/*
+ * The first daemon of @home that this one meets.  If it is not the one that granted what
+ * was found here, that one is dead; and it had not evicted this partition if the lease
+ * has not run out: then EXCLUSIVE pages are certainly ours, whatever their generation was.
+ */
+static void met(struct xpmd_replica *replica, struct replica_home *home)
+{
+	if (replica->now >= home->usable_until)
+		return;
+	for (struct replica_segment *s = xpmd_replica_each(replica, NULL); s;
+	     s = xpmd_replica_each(replica, s)) {
+		struct xpmd_entry *entry;
+
+		for (uint64_t page = 0; s->home == home && (entry = xpmd_table_next(&s->table, &page,
+										   UINT64_MAX));
+		     page++)
+			if (entry->state == XPMD_EXCLUSIVE && entry->flags & PAGE_RECLAIM)
+				entry->gen = 1;
+	}
 }
 
 void xpmd_replica_connect(struct xpmd_replica *replica, uint64_t now, uint32_t number,
@@ -349,6 +398,8 @@ void xpmd_replica_connect(struct xpmd_replica *replica, uint64_t now, uint32_t n
 	home->lease_ns = lease_ns && lease_ns < replica->config.lease_ns ?
 				 lease_ns :
 				 replica->config.lease_ns;
+	if (!home->incarnation)
+		met(replica, home);
 	if (home->incarnation && home->incarnation != incarnation) {
 		home_restarted(replica, home);
 		home->epoch = epoch;
@@ -359,6 +410,8 @@ void xpmd_replica_connect(struct xpmd_replica *replica, uint64_t now, uint32_t n
 	}
 	home->incarnation = incarnation;
 	home->connected = true;
+	home->ending = home->left = false;
+	home->leave_due = 0;
 	home->renew_tries = 0;
 	renew(replica, home);
 
@@ -450,6 +503,12 @@ void xpmd_replica_message(struct xpmd_replica *replica, uint64_t now, uint32_t n
 	case XPMD_RECLAIMED:
 		xpmd_replica_reclaimed(replica, home, msg);
 		break;
+	case XPMD_LEFT:
+		xpmd_replica_left(home, msg);
+		break;
+	case XPMD_END:
+		xpmd_replica_home_ends(replica, home, msg);
+		break;
 	case XPMD_GONE:
 		segment = xpmd_replica_segment(replica, msg->segid);
 		if (segment && segment->home == home)
@@ -464,9 +523,10 @@ void xpmd_replica_message(struct xpmd_replica *replica, uint64_t now, uint32_t n
 
 uint64_t xpmd_replica_tick(struct xpmd_replica *replica, uint64_t now)
 {
-	uint64_t next = NEVER;
+	uint64_t next;
 
 	replica->now = now;
+	next = xpmd_replica_leave_tick(replica);
 	for (struct replica_home *home = replica->homes; home; home = home->next) {
 		uint64_t due = xpmd_replica_parcels_tick(replica, home);
 

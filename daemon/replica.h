@@ -46,13 +46,22 @@ struct xpmd_replica *xpmd_replica_new(const struct xpmd_replica_config *config,
 				      const struct xpmd_replica_ops *ops, void *ctx);
 void xpmd_replica_free(struct xpmd_replica *replica);
 
-/* A segment that a process here got from @home; 0 or -EEXIST, -ENOMEM.  And is gone. */
+/*
+ * A segment that a process here got from @home; 0 or -EEXIST, -ENOMEM.  And no process has
+ * it any more: it stays until what this partition had of it is given back, or is added
+ * again meanwhile.
+ */
 int xpmd_replica_add_segment(struct xpmd_replica *replica, uint32_t home, int64_t segid,
 			     uint64_t pages);
 void xpmd_replica_remove_segment(struct xpmd_replica *replica, uint64_t now, int64_t segid);
-/* Pages an earlier daemon had (LIST), to be reclaimed when the home is there */
+bool xpmd_replica_has_segment(const struct xpmd_replica *replica, int64_t segid);
+/*
+ * Pages an earlier daemon had (LIST), to be reclaimed when the home is there; and until
+ * when the module lets them be used
+ */
 void xpmd_replica_found(struct xpmd_replica *replica, int64_t segid, uint64_t first,
 			uint64_t count, enum xpmd_state state);
+void xpmd_replica_lease_found(struct xpmd_replica *replica, uint32_t home, uint64_t until);
 
 /* A session with a home began, and ended.  @epoch 0: not known, and asked for */
 void xpmd_replica_connect(struct xpmd_replica *replica, uint64_t now, uint32_t home,
@@ -69,6 +78,13 @@ void xpmd_replica_drop(struct xpmd_replica *replica, uint64_t now, int64_t segid
 		       uint64_t first, uint64_t count);
 
 uint64_t xpmd_replica_tick(struct xpmd_replica *replica, uint64_t now);
+
+/*
+ * The daemon is asked to end: what can be given back is.  When it has left, nothing is on
+ * its way that would be lost with this daemon; what the module still has is for the next.
+ */
+void xpmd_replica_leave_all(struct xpmd_replica *replica, uint64_t now);
+bool xpmd_replica_has_left(const struct xpmd_replica *replica);
 
 struct xpmd_replica_counts {
 	uint64_t faults, installed, failed, taken, given, fenced, retries;

@@ -23,7 +23,8 @@
 
 /* Flags of an entry: an earlier daemon had it, and the home has not confirmed it */
 #define PAGE_RECLAIM	(1u << 0)
-#define PAGE_UNWANTED	(1u << 1) /* to be given back when that is so */
+/* To be given back when that is so, or when the home's next daemon has confirmed it */
+#define PAGE_UNWANTED	(1u << 1)
 
 struct replica_fault {
 	struct replica_fault *next;
@@ -91,6 +92,9 @@ struct replica_home {
 	uint32_t renew_tries;	/* since the last answer */
 	uint64_t reclaims;	/* of all its segments */
 	bool blocked;		/* requests wait for GIVEN */
+	bool ending;		/* its daemon has said END */
+	bool left;		/* ... and answered LEAVE */
+	uint64_t leave_id, leave_due;
 	struct replica_parcel *parcels;
 	struct replica_held *held;
 };
@@ -101,6 +105,7 @@ struct xpmd_replica {
 	void *ctx;
 	uint64_t now;
 	uint64_t id;
+	bool leaving;		/* this daemon ends */
 	struct replica_home *homes;
 	struct replica_segment *segments[REPLICA_BUCKETS];
 	uint8_t *scratch;	/* XPMD_MAX_PAGES pages */
@@ -122,6 +127,7 @@ void xpmd_replica_send(struct xpmd_replica *replica, struct replica_home *home,
 void xpmd_replica_trace(struct xpmd_replica *replica, struct replica_home *home, int64_t segid,
 			uint64_t page, const char *event);
 void xpmd_replica_end_segment(struct xpmd_replica *replica, struct replica_segment *segment);
+bool xpmd_replica_is_empty(const struct replica_segment *segment);
 void xpmd_replica_reclaimed_all(struct xpmd_replica *replica, struct replica_home *home);
 
 /* replica_request.c */
@@ -152,5 +158,11 @@ void xpmd_replica_reclaim(struct xpmd_replica *replica, struct replica_segment *
 void xpmd_replica_reclaimed(struct xpmd_replica *replica, struct replica_home *home,
 			    const struct xpmd_msg *msg);
 uint64_t xpmd_replica_parcels_tick(struct xpmd_replica *replica, struct replica_home *home);
+
+/* replica_end.c */
+void xpmd_replica_home_ends(struct xpmd_replica *replica, struct replica_home *home,
+			    const struct xpmd_msg *msg);
+void xpmd_replica_left(struct replica_home *home, const struct xpmd_msg *msg);
+uint64_t xpmd_replica_leave_tick(struct xpmd_replica *replica);
 
 #endif /* XPMD_REPLICA_INTERNAL_H */

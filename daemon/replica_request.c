@@ -99,7 +99,7 @@ void xpmd_replica_ask(struct xpmd_replica *replica, struct replica_request *req)
 
 	req->sent = false;
 	if (!home->connected || !home->epoch || replica->now >= home->lease_until ||
-	    home->reclaims)
+	    home->reclaims || replica->leaving)
 		return;
 	if (xpmd_replica_giving(home, segment->segid, req->first)) {
 		home->blocked = true;

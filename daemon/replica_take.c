@@ -309,7 +309,7 @@ static void take(struct xpmd_replica *replica, struct replica_home *home,
 		send_parcel(replica, home, &taken, replica->scratch);
 	else
 		xpmd_replica_send(replica, home, &taken);
-	if (segment && segment->leaving && !segment->reclaims)
+	if (segment && segment->leaving && xpmd_replica_is_empty(segment))
 		xpmd_replica_end_segment(replica, segment);
 	if (reclaiming && !home->reclaims)
 		xpmd_replica_reclaimed_all(replica, home);
@@ -374,8 +374,8 @@ void xpmd_replica_give_back(struct xpmd_replica *replica, struct replica_segment
 	while ((entry = xpmd_table_next(&segment->table, &page, end))) {
 		uint32_t n = run_of(segment, page, end, false);
 
-		if (entry->flags & PAGE_RECLAIM) {
-			/* Without its generation the home would not take it. */
+		if (entry->flags & PAGE_RECLAIM || segment->home->ending) {
+			/* Without its generation the home would not take it; or will not be. */
 			for (uint32_t i = 0; i < n; i++)
 				xpmd_table_find(&segment->table, page + i)->flags |= PAGE_UNWANTED;
 			page += n;
@@ -505,7 +505,7 @@ void xpmd_replica_reclaimed(struct xpmd_replica *replica, struct replica_home *h
 		if (unwanted)
 			xpmd_replica_give_back(replica, segment, msg->first + i, 1);
 	}
-	if (segment->leaving && !segment->reclaims)
+	if (segment->leaving && xpmd_replica_is_empty(segment))
 		xpmd_replica_end_segment(replica, segment);
 	if (!home->reclaims)
 		xpmd_replica_reclaimed_all(replica, home);

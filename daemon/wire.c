@@ -13,7 +13,7 @@
 static_assert((int)XPMEM_PROTO_READ == XPMD_READ && (int)XPMEM_PROTO_GRANT == XPMD_GRANT &&
 	      (int)XPMEM_PROTO_TAKEN == XPMD_TAKEN && (int)XPMEM_PROTO_RENEWED == XPMD_RENEWED &&
 	      (int)XPMEM_PROTO_INSTALLED == XPMD_INSTALLED &&
-	      (int)XPMEM_PROTO_INSTALLED + 1 == XPMD_TYPE_MAX,
+	      (int)XPMEM_PROTO_ENDED + 1 == XPMD_TYPE_MAX,
 	      "types of coherence messages are those of coherence.h");
 static_assert(XPMEM_PROTO_PAGES_MAX == XPMD_MAX_PAGES && XPMEM_PROTO_PAGE == XPMD_PAGE,
 	      "pages are those of coherence.h");
@@ -67,7 +67,7 @@ const char *xpmd_wire_bye_text(enum xpmem_proto_reason reason)
 
 bool xpmd_wire_is_msg(enum xpmem_proto_type type)
 {
-	return type >= XPMEM_PROTO_READ && type <= XPMEM_PROTO_INSTALLED;
+	return type >= XPMEM_PROTO_READ && type <= XPMEM_PROTO_ENDED;
 }
 
 static bool has_data(enum xpmem_proto_type type)
@@ -75,10 +75,21 @@ static bool has_data(enum xpmem_proto_type type)
 	return type == XPMEM_PROTO_GRANT || type == XPMEM_PROTO_TAKEN || type == XPMEM_PROTO_GIVE;
 }
 
-static bool is_of_lease(enum xpmem_proto_type type)
+/* Of all segments of a home */
+static bool is_of_home(enum xpmem_proto_type type)
 {
-	return type == XPMEM_PROTO_RENEW || type == XPMEM_PROTO_RENEWED ||
-	       type == XPMEM_PROTO_FENCED;
+	switch (type) {
+	case XPMEM_PROTO_RENEW:
+	case XPMEM_PROTO_RENEWED:
+	case XPMEM_PROTO_FENCED:
+	case XPMEM_PROTO_LEAVE:
+	case XPMEM_PROTO_LEFT:
+	case XPMEM_PROTO_END:
+	case XPMEM_PROTO_ENDED:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static bool needs_pages(enum xpmem_proto_type type)
@@ -101,7 +112,7 @@ static bool needs_pages(enum xpmem_proto_type type)
 static size_t size_of(unsigned int type)
 {
 	switch (type) {
-	case XPMEM_PROTO_READ ... XPMEM_PROTO_INSTALLED:
+	case XPMEM_PROTO_READ ... XPMEM_PROTO_ENDED:
 		return sizeof(struct xpmem_proto_pages);
 	case XPMEM_PROTO_HELLO:
 		return sizeof(struct xpmem_proto_hello);
@@ -227,7 +238,7 @@ static enum xpmd_wire_reason decode_pages(struct xpmd_wire_frame *ret, const voi
 		return XPMD_WIRE_COUNT;
 	if (msg->first > PAGE_LIMIT - msg->count)
 		return XPMD_WIRE_RANGE;
-	if (is_of_lease(ret->type) ? msg->segid != 0 : !is_segid(msg->segid))
+	if (is_of_home(ret->type) ? msg->segid != 0 : !is_segid(msg->segid))
 		return XPMD_WIRE_SEGID;
 	return check_mask(msg, data_length);
 }

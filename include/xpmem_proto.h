@@ -96,6 +96,10 @@ enum xpmem_proto_type {
 	XPMEM_PROTO_RECLAIMED,
 	XPMEM_PROTO_GONE,
 	XPMEM_PROTO_INSTALLED,
+	XPMEM_PROTO_LEAVE,
+	XPMEM_PROTO_LEFT,
+	XPMEM_PROTO_END,
+	XPMEM_PROTO_ENDED,
 
 	XPMEM_PROTO_HELLO = 64,		/* struct xpmem_proto_hello */
 	XPMEM_PROTO_BYE,		/* struct xpmem_proto_bye */
@@ -143,7 +147,7 @@ struct xpmem_proto_header {
  * struct xpmem_proto_pages - coherence message
  * @incarnation: of the sender's daemon, as in its HELLO
  * @id: of the question, and of its answer
- * @segid: segment; 0 in RENEW, RENEWED and FENCED
+ * @segid: segment; 0 in RENEW, RENEWED, FENCED, LEAVE, LEFT, END and ENDED
  * @first: page
  * @count: pages, at most XPMEM_PROTO_PAGES_MAX; at least 1 in READ, WRITE, GRANT, TAKE,
  *	GIVE, RECLAIM and INSTALLED

@@ -472,6 +472,7 @@ long xpm_remote_opener(struct xpmem_ctl_opener *req)
 	req->out_gid = remote->opener_gid;
 	xpm_channel_unlock();
 	req->out_length = remote->segment.end;
+	req->out_lease_until = READ_ONCE(remote->home->until);
 	xpm_remote_put(remote);
 	return 0;
 }

@@ -455,8 +455,11 @@ struct xpmem_ctl_forget {
  *	that record
  * @out_gid:
  * @out_length: of the segment, in bytes
+ * @out_lease_until: time until which an earlier daemon let replicas of its home be used
+ *	(LEASE); 0: never
  *
- * For a daemon that has to open again at home what an earlier one opened.
+ * For a daemon that has to open again at home what an earlier one opened, and has to
+ * know whether what it finds is certainly what nobody else has.
  */
 struct xpmem_ctl_opener {
 	__u32 size;
@@ -465,6 +468,7 @@ struct xpmem_ctl_opener {
 	__u32 out_uid;
 	__u32 out_gid;
 	__aligned_u64 out_length;
+	__aligned_u64 out_lease_until;
 };
 #define XPMEM_CTL_IOC_OPENER _IO('x', XPMEM_CTL_NR_OPENER)
 

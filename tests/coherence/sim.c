@@ -305,10 +305,13 @@ static void configure(struct sim *sim)
 		config->twice = sim_chance(sim, 500) ? (uint32_t)sim_random(sim, 100) : 0;
 		config->cuts = kind & 2;
 		config->restarts = kind & 4;
+		config->ends = sim_chance(sim, 500);
 		config->deaths = sim_chance(sim, 300);
 		config->losses = true;
 	} else {
+		/* But daemons may be asked to end. */
 		config->reorder = false;
+		config->ends = sim_chance(sim, 500);
 	}
 }
 

@@ -119,6 +119,8 @@ struct sim_node {
 	struct xpmd_replica *replica;
 	uint64_t incarnation;
 	bool dead;			/* the whole partition */
+	uint64_t ending;		/* its daemon was asked to end: the number of that */
+	uint64_t came;			/* when its daemon began */
 	int64_t rate;			/* of the clock, in ppm of too fast */
 	uint64_t offset;
 	uint64_t tick;			/* number of the timer that counts */
@@ -149,7 +151,7 @@ struct sim_config {
 	uint32_t drop, twice;		/* of 1000 messages */
 	uint64_t delay;			/* at most, of most messages */
 	bool reorder;
-	bool cuts, restarts, deaths, changes, losses, freezes, removals;
+	bool cuts, restarts, ends, deaths, changes, losses, freezes, removals;
 	uint64_t hold;
 	uint64_t duration;		/* until all is mended */
 };
@@ -176,7 +178,7 @@ struct sim {
 	char failure[256];
 
 	/* What was reached, so that a run that tests nothing is seen */
-	uint64_t loads, stores, faults, recalls, evictions, restarts, losses, sigbus, messages;
+	uint64_t loads, stores, faults, recalls, evictions, restarts, ends, losses, sigbus, messages;
 	uint64_t recall_max;
 };
 
@@ -214,8 +216,11 @@ void sim_net_mend(struct sim *sim);
 /* sim_owner.c */
 extern const struct xpmd_home_ops sim_home_ops;
 void sim_owner_begin(struct sim *sim, uint32_t segment);
-void sim_owner_died(struct sim *sim, uint32_t segment);	/* its daemon */
+/* Its daemon; @loses: what others have, or had, may be lost by that */
+void sim_owner_died(struct sim *sim, uint32_t segment, bool loses);
 void sim_owner_came(struct sim *sim, uint32_t segment);
+/* Whether the daemon of @node has operations under way */
+bool sim_owner_works(const struct sim *sim, uint32_t node);
 bool sim_owner_waits(const struct sim *sim, uint32_t segment);
 
 /* sim_attach.c */

@@ -25,6 +25,9 @@ static const char *const mutants[XPMD_MUTANT_MAX] = {
 	[XPMD_MUTANT_NO_PARCEL] = "no-parcel",
 	[XPMD_MUTANT_RENEW_ALWAYS] = "renew-always",
 	[XPMD_MUTANT_NO_REFETCH] = "no-refetch",
+	[XPMD_MUTANT_NO_LEAVE] = "no-leave",
+	[XPMD_MUTANT_NO_END] = "no-end",
+	[XPMD_MUTANT_NO_LEASE_FOUND] = "no-lease-found",
 };
 
 static struct sim sim;
@@ -39,7 +42,7 @@ int main(int argc, char **argv)
 		{ 0 },
 	};
 	uint64_t seed = 1, count = 1, steps = 0, loads = 0, stores = 0, faults = 0, recalls = 0;
-	uint64_t evictions = 0, restarts = 0, losses = 0, messages = 0, longest = 0;
+	uint64_t evictions = 0, restarts = 0, ends = 0, losses = 0, messages = 0, longest = 0;
 	bool trace = false;
 	int opt;
 
@@ -78,6 +81,7 @@ int main(int argc, char **argv)
 		recalls += sim.recalls;
 		evictions += sim.evictions;
 		restarts += sim.restarts;
+		ends += sim.ends;
 		losses += sim.losses;
 		messages += sim.messages;
 		if (sim.recall_max > longest)
@@ -92,11 +96,11 @@ int main(int argc, char **argv)
 		return !xpmd_mutant;
 	}
 	printf("%llu seeds, %llu steps: %llu loads, %llu stores, %llu faults, %llu messages, "
-	       "%llu recalls (longest %.1f ms), %llu evictions, %llu restarts, %llu pages lost\n",
+	       "%llu recalls (longest %.1f ms), %llu evictions, %llu restarts, %llu ends, %llu pages lost\n",
 	       (unsigned long long)count, (unsigned long long)steps, (unsigned long long)loads,
 	       (unsigned long long)stores, (unsigned long long)faults,
 	       (unsigned long long)messages, (unsigned long long)recalls, (double)longest / 1e6,
-	       (unsigned long long)evictions, (unsigned long long)restarts,
+	       (unsigned long long)evictions, (unsigned long long)restarts, (unsigned long long)ends,
 	       (unsigned long long)losses);
 	if (xpmd_mutant)
 		printf("%s was not found\n", mutants[xpmd_mutant]);

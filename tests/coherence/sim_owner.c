@@ -365,7 +365,8 @@ static void apply(struct sim *sim, uint32_t s)
 		} else if (!page->present && in_limbo(segment, i)) {
 			/* The daemon marks it again: it has what the owner has not. */
 			page->mark = XPMD_EXCLUSIVE;
-		} else if (!page->present && page->now && page->now != SIM_POISON) {
+		} else if (!page->present && page->now &&
+			   page->now != SIM_POISON) {
 			/* ... or it is gone, and the daemon knows. */
 			page->mark = XPMD_EXCLUSIVE;
 		}
@@ -524,7 +525,7 @@ void sim_owner_begin(struct sim *sim, uint32_t s)
 		sim_at(sim, sim_random(sim, 400 * MS), change, 0, s);
 }
 
-void sim_owner_died(struct sim *sim, uint32_t s)
+void sim_owner_died(struct sim *sim, uint32_t s, bool loses)
 {
 	struct sim_segment *segment = &sim->segment[s];
 
@@ -541,7 +542,7 @@ void sim_owner_died(struct sim *sim, uint32_t s)
 	segment->ops = NULL;
 	segment->ops_tail = &segment->ops;
 	segment->working = false;
-	for (uint64_t i = 0; i < segment->pages; i++)
+	for (uint64_t i = 0; i < segment->pages && loses; i++)
 		segment->page[i].may_lose |= !segment->page[i].present;
 	if (segment->freezing) {
 		segment->freezing = segment->changing = false;
@@ -561,6 +562,14 @@ void sim_owner_came(struct sim *sim, uint32_t s)
 	wake(sim, s, 0, segment->pages);
 	if (segment->recalling)
 		sim_at(sim, sim_random(sim, MS), tell_recall, 0, s)->a = segment->recall;
+}
+
+bool sim_owner_works(const struct sim *sim, uint32_t node)
+{
+	for (uint32_t s = 0; s < sim->config.segments; s++)
+		if (sim->segment[s].home == node && sim->segment[s].ops)
+			return true;
+	return false;
 }
 
 bool sim_owner_waits(const struct sim *sim, uint32_t s)

@@ -708,6 +708,75 @@ START_TEST(home_many_peers)
 }
 END_TEST
 
+/* A partition's daemon ends: it is told when nothing is on its way there. */
+START_TEST(home_peer_leaves)
+{
+	open_home(8, 0, 0, XPMD_LOST_SIGBUS);
+	join(2, 1);
+	join(3, 1);
+	give(2, 2, XPMD_EXCLUSIVE, 10, 5);
+	give(2, 2, XPMD_EXCLUSIVE, 11, 6);
+	say(2, 3, (struct xpmd_msg){ .type = XPMD_INSTALLED, .first = 11, .count = 1,
+				     .gen = told(2, XPMD_GRANT)->gen });
+	ask(2, 3, XPMD_WRITE, 300, 20, 1);	/* is being fetched */
+	say(2, 4, (struct xpmd_msg){ .type = XPMD_LEAVE, .id = 77 });
+	ck_assert_ptr_null(told(2, XPMD_LEFT));
+	ck_assert_uint_eq(times_told(2, XPMD_TAKE), 1);
+	ck_assert_uint_eq(told(2, XPMD_TAKE)->first, 10);
+	xpmd_home_fetched(home, 5, did.fetch, 0, 1, pages);
+	ck_assert_uint_eq(times_told(2, XPMD_GRANT), 2);
+	ck_assert_uint_eq(did.store_first, 20);
+	/* It never arrived: the copy is stored. */
+	answer_take(2, 6, 0);
+	ck_assert_uint_eq(did.stored, 5);
+	ck_assert_uint_eq(did.losts, 0);
+	say(2, 7, (struct xpmd_msg){ .type = XPMD_LEAVE, .id = 77 });
+	ck_assert_uint_eq(told(2, XPMD_LEFT)->id, 77);
+	/* Its pages are its own until they are given; others get what they ask for. */
+	ck_assert_uint_eq(xpmd_home_page(home, SEG, 11, NULL, NULL), XPMD_EXCLUSIVE);
+	ask(2, 8, XPMD_READ, 301, 30, 1);
+	ck_assert_uint_eq(told(2, XPMD_DENY)->error, EAGAIN);
+	give(3, 9, XPMD_EXCLUSIVE, 31, 1);
+	/* The next one is there. */
+	epoch_of[2] = xpmd_home_connect(home, 10, 2, 1002);
+	give(2, 11, XPMD_EXCLUSIVE, 32, 1);
+	xpmd_home_free(home);
+}
+END_TEST
+
+/* This daemon ends. */
+START_TEST(home_ends)
+{
+	open_home(8, 0, 0, XPMD_LOST_SIGBUS);
+	join(2, 1);
+	join(3, 1);
+	join(4, 1);
+	give(2, 2, XPMD_EXCLUSIVE, 10, 5);
+	xpmd_home_disconnect(home, 4);
+	ck_assert(!xpmd_home_has_ended(home));
+	xpmd_home_end_all(home, 3);
+	xpmd_home_tick(home, 3);
+	ck_assert_uint_eq(told(2, XPMD_TAKE)->first, 10);
+	ck_assert_uint_ne(told(2, XPMD_END)->id, 0);
+	ck_assert_ptr_nonnull(told(3, XPMD_END));
+	ask(3, 4, XPMD_WRITE, 300, 20, 1);
+	ck_assert_uint_eq(did.fetches, 1);
+	ck_assert_ptr_null(told(3, XPMD_DENY));
+	say(2, 5, (struct xpmd_msg){ .type = XPMD_ENDED, .id = told(2, XPMD_END)->id });
+	say(3, 5, (struct xpmd_msg){ .type = XPMD_ENDED, .id = told(3, XPMD_END)->id + 1 });
+	ck_assert(!xpmd_home_has_ended(home));	/* an answer to something else */
+	say(3, 6, (struct xpmd_msg){ .type = XPMD_ENDED, .id = told(3, XPMD_END)->id });
+	ck_assert(!xpmd_home_has_ended(home));	/* a page is being taken */
+	answer_take(2, 7, 9);
+	ck_assert(xpmd_home_has_ended(home));
+	ck_assert_uint_eq(did.stored, 9);
+	/* A new session says nothing of what was on its way in the one before. */
+	epoch_of[3] = xpmd_home_connect(home, 8, 3, 1003);
+	ck_assert(!xpmd_home_has_ended(home));
+	xpmd_home_free(home);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("coherence_home");
@@ -732,5 +801,7 @@ int main(void)
 	add_case(suite, "grace", home_grace);
 	add_case(suite, "peer_restarts", home_peer_restarts);
 	add_case(suite, "many_peers", home_many_peers);
+	add_case(suite, "peer_leaves", home_peer_leaves);
+	add_case(suite, "ends", home_ends);
 	return run_suite(suite);
 }

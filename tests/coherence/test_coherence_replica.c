@@ -487,6 +487,104 @@ START_TEST(replica_ends)
 }
 END_TEST
 
+/* This daemon ends: what it has goes home, as far as home is there. */
+START_TEST(replica_leaves)
+{
+	open_replica(0, 1000);
+	xpmd_replica_fault(replica, 2000, 7, SEG, 10, 1, true);
+	grant(2001, told(1, XPMD_WRITE)->id, XPMD_EXCLUSIVE, 10, 1, 5, 9);
+	xpmd_replica_fault(replica, 2000, 7, SEG, 11, 1, true);
+	xpmd_replica_leave_all(replica, 2002);
+	xpmd_replica_tick(replica, 2002);
+	ck_assert_uint_eq(told(1, XPMD_GIVE)->first, 10);
+	ck_assert_uint_ne(told(1, XPMD_LEAVE)->id, 0);
+	hear(2003, (struct xpmd_msg){ .type = XPMD_GIVEN, .id = told(1, XPMD_GIVE)->id });
+	ck_assert(!xpmd_replica_has_left(replica));
+	/* What had been asked for comes, and goes at once. */
+	grant(2004, told(1, XPMD_WRITE)->id, XPMD_EXCLUSIVE, 11, 1, 5, 8);
+	xpmd_replica_tick(replica, 2004);
+	ck_assert_uint_eq(told(1, XPMD_GIVE)->first, 11);
+	hear(2005, (struct xpmd_msg){ .type = XPMD_LEFT, .id = told(1, XPMD_LEAVE)->id });
+	ck_assert(!xpmd_replica_has_left(replica));
+	hear(2006, (struct xpmd_msg){ .type = XPMD_GIVEN, .id = told(1, XPMD_GIVE)->id });
+	ck_assert(xpmd_replica_has_left(replica));
+	/* Nothing is asked for any more. */
+	xpmd_replica_fault(replica, 2007, 8, SEG, 12, 1, true);
+	xpmd_replica_tick(replica, 3000 * MS);
+	ck_assert_uint_eq(times_told(1, XPMD_WRITE), 2);
+	xpmd_replica_free(replica);
+
+	/* No home: the module keeps it, for the next daemon. */
+	open_replica(0, 1000);
+	xpmd_replica_fault(replica, 2000, 7, SEG, 10, 1, true);
+	grant(2001, told(1, XPMD_WRITE)->id, XPMD_EXCLUSIVE, 10, 1, 5, 9);
+	xpmd_replica_disconnect(replica, 2002, 1);
+	xpmd_replica_leave_all(replica, 2003);
+	xpmd_replica_tick(replica, 2003);
+	ck_assert(xpmd_replica_has_left(replica));
+	ck_assert_uint_eq(mod.state[10], XPMD_EXCLUSIVE);
+	xpmd_replica_free(replica);
+}
+END_TEST
+
+/* The home's daemon ends: nothing is given to it that it does not take. */
+START_TEST(replica_home_ends)
+{
+	uint64_t id;
+
+	open_replica(0, 1000);
+	for (uint64_t page = 10; page < 12; page++) {
+		xpmd_replica_fault(replica, 2000, 7, SEG, page, 1, true);
+		grant(2001, told(1, XPMD_WRITE)->id, XPMD_EXCLUSIVE, page, 1, 5, 9);
+	}
+	xpmd_replica_drop(replica, 2002, SEG, 10, 1);
+	hear(2003, (struct xpmd_msg){ .type = XPMD_END, .id = 60 });
+	ck_assert_ptr_null(told(1, XPMD_ENDED));	/* the page is on its way */
+	hear(2004, (struct xpmd_msg){ .type = XPMD_GIVEN, .id = told(1, XPMD_GIVE)->id });
+	hear(2005, (struct xpmd_msg){ .type = XPMD_END, .id = 60 });
+	ck_assert_uint_eq(told(1, XPMD_ENDED)->id, 60);
+	/* Nobody here has a permit any more: the page waits for the next daemon. */
+	xpmd_replica_remove_segment(replica, 2006, SEG);
+	ck_assert(xpmd_replica_has_segment(replica, SEG));
+	ck_assert_uint_eq(times_told(1, XPMD_GIVE), 1);
+	ck_assert_uint_eq(mod.state[11], XPMD_EXCLUSIVE);
+	xpmd_replica_disconnect(replica, 2007, 1);
+	xpmd_replica_connect(replica, 2008, 1, 501, 3, LEASE);
+	xpmd_replica_tick(replica, 2008);
+	ck_assert_uint_eq(told(1, XPMD_RECLAIM)->first, 11);
+	id = told(1, XPMD_RECLAIM)->id;
+	xpmd_replica_message(replica, 2009, 1,
+			     &(struct xpmd_msg){ .type = XPMD_RECLAIMED, .incarnation = 501,
+						 .epoch = 3, .segid = SEG, .id = id, .first = 11,
+						 .count = 1, .state = XPMD_EXCLUSIVE, .gen = 8 });
+	ck_assert_uint_eq(told(1, XPMD_GIVE)->first, 11);
+	ck_assert_uint_eq(told(1, XPMD_GIVE)->gen, 8);
+	ck_assert(!xpmd_replica_has_segment(replica, SEG));
+	xpmd_replica_free(replica);
+}
+END_TEST
+
+/* What an earlier daemon left is certainly ours while the module lets it be used. */
+START_TEST(replica_lease_found)
+{
+	struct xpmd_replica_config config = { .incarnation = 42, .lease_ns = LEASE };
+
+	for (int good = 0; good < 2; good++) {
+		memset(&did, 0, sizeof(did));
+		memset(&mod, 0, sizeof(mod));
+		replica = xpmd_replica_new(&config, &rep_ops, NULL);
+		xpmd_replica_add_segment(replica, 1, SEG, 64);
+		mod.state[10] = XPMD_EXCLUSIVE;
+		xpmd_replica_found(replica, SEG, 10, 1, XPMD_EXCLUSIVE);
+		xpmd_replica_lease_found(replica, 1, good ? 1001 : 1000);
+		xpmd_replica_connect(replica, 1000, 1, 500, 3, LEASE);
+		xpmd_replica_tick(replica, 1000);
+		ck_assert_uint_eq(told(1, XPMD_RECLAIM)->gen, good);
+		xpmd_replica_free(replica);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("coherence_replica");
@@ -502,5 +600,8 @@ int main(void)
 	add_case(suite, "home_restarts", replica_home_restarts);
 	add_case(suite, "found", replica_found);
 	add_case(suite, "ends", replica_ends);
+	add_case(suite, "leaves", replica_leaves);
+	add_case(suite, "home_ends", replica_home_ends);
+	add_case(suite, "lease_found", replica_lease_found);
 	return run_suite(suite);
 }

@@ -215,6 +215,7 @@ static int opener(struct module *m, struct xpmem_ctl_opener *arg)
 	arg->out_uid = r->uid;
 	arg->out_gid = r->gid;
 	arg->out_length = r->length;
+	arg->out_lease_until = m->lease[(uint64_t)arg->segid >> XPMEM_PARTITION_SHIFT & 7];
 	return 0;
 }
 

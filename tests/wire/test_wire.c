@@ -33,7 +33,8 @@ static struct xpmd_wire_frame message(enum xpmem_proto_type type)
 		},
 	};
 
-	if (type == XPMEM_PROTO_RENEW || type == XPMEM_PROTO_RENEWED || type == XPMEM_PROTO_FENCED)
+	if (type == XPMEM_PROTO_RENEW || type == XPMEM_PROTO_RENEWED ||
+	    type == XPMEM_PROTO_FENCED || type >= XPMEM_PROTO_LEAVE)
 		frame.msg.segid = 0;
 	if (type == XPMEM_PROTO_GRANT || type == XPMEM_PROTO_TAKEN || type == XPMEM_PROTO_GIVE) {
 		frame.msg.state = XPMD_EXCLUSIVE;
@@ -55,7 +56,7 @@ static const struct xpmd_wire_frame *frames(void)
 	struct xpmd_wire_frame *frame = all;
 	enum xpmem_proto_type type;
 
-	for (type = XPMEM_PROTO_READ; type <= XPMEM_PROTO_INSTALLED; type++) {
+	for (type = XPMEM_PROTO_READ; type <= XPMEM_PROTO_ENDED; type++) {
 		*frame = message(type);
 		frame->channel = type % 2 ? XPMD_BULK : XPMD_URGENT;
 		frame++;
@@ -303,6 +304,8 @@ START_TEST(reasons)
 		{ XPMEM_PROTO_READ, PAGES(segid), 77, XPMD_WIRE_SEGID },
 		{ XPMEM_PROTO_READ, PAGES(segid), 1ull << 63 | SEGID, XPMD_WIRE_SEGID },
 		{ XPMEM_PROTO_RENEW, PAGES(segid), SEGID, XPMD_WIRE_SEGID },
+		{ XPMEM_PROTO_LEAVE, PAGES(segid), SEGID, XPMD_WIRE_SEGID },
+		{ XPMEM_PROTO_ENDED, PAGES(count), 257, XPMD_WIRE_COUNT },
 		{ XPMEM_PROTO_HELLO, OF(hello, magic), 0x324d5058, XPMD_WIRE_MAGIC },
 		{ XPMEM_PROTO_HELLO, OF(hello, version), 2, XPMD_WIRE_VERSION },
 		{ XPMEM_PROTO_HELLO, OF(hello, features), 1, XPMD_WIRE_FEATURES },
