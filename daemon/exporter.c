@@ -236,6 +236,29 @@ static void keep_all_away(struct xpmd_export *export, const struct xpmd_recall *
 				keep_away(export, job, i);
 }
 
+static bool is_active(const struct xpmd_export *export, uint64_t page)
+{
+	for (const struct xpmd_job *job = export->active; job; job = job->active_next)
+		if (page >= job->first && page - job->first < job->count)
+			return true;
+	return false;
+}
+
+/*
+ * What is AWAY without being put back is lost, and stays so until the owner drops it: which
+ * the module tells of what is marked.
+ */
+static void keep_lost(struct xpmd_export *export, const struct xpmd_recall *recall)
+{
+	struct xpmd_traps *traps = xpmd_worker_traps(export->worker);
+
+	for (uint64_t i = 0; i < recall->count && recall->first + i < export->pages; i++)
+		if (xpmd_traps_get(traps, recall->first + i) == XPMD_TRAP_AWAY &&
+		    !is_active(export, recall->first + i))
+			xpmd_kchannel_mark(export->exporter->d->channel, export->segid,
+					   recall->first + i, 1, XPMEM_MARK_AWAY);
+}
+
 static void op_recalled(void *ctx, uint64_t id)
 {
 	struct xpmd_exporter *exporter = ctx;
@@ -261,8 +284,10 @@ static void op_recalled(void *ctx, uint64_t id)
 			export->dead = true;
 		else if (export)
 			untrap(export, recall);
-		if (export && recall->reason == XPMEM_CTL_REASON_PROTECT)
+		if (export && recall->reason == XPMEM_CTL_REASON_PROTECT) {
 			keep_all_away(export, recall);
+			keep_lost(export, recall);
+		}
 		xpmd_kchannel_complete(exporter->d->channel, recall->id, 0, 0);
 	}
 	free(recall);

@@ -365,7 +365,7 @@ static void apply(struct sim *sim, uint32_t s)
 		} else if (!page->present && in_limbo(segment, i)) {
 			/* The daemon marks it again: it has what the owner has not. */
 			page->mark = XPMD_EXCLUSIVE;
-		} else if (!page->present && page->now &&
+		} else if (!page->present && (page->now || page->may_lose) &&
 			   page->now != SIM_POISON) {
 			/* ... or it is gone, and the daemon knows. */
 			page->mark = XPMD_EXCLUSIVE;
