@@ -20,8 +20,11 @@
 
 #define SECONDS 10
 #define LOW ((void *)0x20000)
+/* Files that are mapped in between: the more locks there, the longer is the first held. */
+#define BETWEEN 256
+#define MIDDLE ((char *)0x1000000)
 
-static int fd;
+static int fd, between[BETWEEN];
 
 static void puncher(int unused)
 {
@@ -61,6 +64,9 @@ static void maker(int unused)
 	/* below the file's mapping, so that its lock is taken first */
 	check(xpmem_attach(where, PAGE, LOW) == LOW);
 	check(try_read(LOW, NULL) == 0);
+	for (int i = 0; i < BETWEEN; i++)
+		check(mmap(MIDDLE + (uintptr_t)i * 2 * PAGE, PAGE, PROT_READ,
+			   MAP_SHARED | MAP_FIXED_NOREPLACE, between[i], 0) != MAP_FAILED);
 	check(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0) != MAP_FAILED);
 	make_segment(map_anon(PAGE), PAGE);
 	count_up(1);
@@ -73,6 +79,10 @@ int main(void)
 	test_begin(60);
 	fd = memfd_create("make_while_attached", MFD_CLOEXEC);
 	check(fd >= 0 && ftruncate(fd, PAGE) == 0);
+	for (int i = 0; i < BETWEEN; i++) {
+		between[i] = memfd_create("between", MFD_CLOEXEC);
+		check(between[i] >= 0 && ftruncate(between[i], PAGE) == 0);
+	}
 	pids[0] = spawn(puncher, 0);
 	pids[1] = spawn(reader, 0);
 	await(1);
