@@ -6,7 +6,9 @@
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include "log.h"
 
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,11 @@
 #include <systemd/sd-journal.h>
 
 #define LINE_MAX_BYTES 1024
+
+/* So many lines of one kind about one partition in so long; of errors, all */
+#define LIMIT_LINES	20u
+#define LIMIT_SECONDS	10
+#define LIMITS		128u
 
 static const char *log_name = "xpmemd";
 static int log_priority = LOG_INFO;
@@ -83,18 +90,65 @@ static void write_journal(int priority, uint32_t partition, int64_t segid, const
 		write_line(priority, text);
 }
 
-static void write_message(int priority, uint32_t partition, int64_t segid, const char *format,
-			  va_list arguments)
+/*
+ * What others can bring about as often as they like must not fill the disk.  A kind of
+ * line is its format.  Two that have the same place in the table forget each other.
+ * Returns how many lines were left out before this one; -1: it is left out, too.
+ */
+static int limit_line(const char *format, uint32_t partition)
 {
-	char text[LINE_MAX_BYTES];
+	static struct limit {
+		const char *format;
+		uint32_t partition;
+		time_t since;
+		unsigned int lines;
+	} limits[LIMITS];
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	struct limit *limit = &limits[((uintptr_t)format * 31 + partition) % LIMITS];
+	struct timespec now;
+	int left_out = 0;
 
-	if ((priority & LOG_PRIMASK) > log_priority)
-		return;
-	vsnprintf(text, sizeof(text), format, arguments);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	pthread_mutex_lock(&lock);
+	if (limit->format != format || limit->partition != partition ||
+	    now.tv_sec - limit->since >= LIMIT_SECONDS) {
+		if (limit->format == format && limit->partition == partition &&
+		    limit->lines > LIMIT_LINES)
+			left_out = (int)(limit->lines - LIMIT_LINES);
+		*limit = (struct limit){ format, partition, now.tv_sec, 0 };
+	}
+	if (++limit->lines > LIMIT_LINES)
+		left_out = -1;
+	pthread_mutex_unlock(&lock);
+	return left_out;
+}
+
+static void write_text(int priority, uint32_t partition, int64_t segid, const char *text)
+{
 	if (log_to_journal)
 		write_journal(priority, partition, segid, text);
 	else
 		write_line(priority, text);
+}
+
+static void write_message(int priority, uint32_t partition, int64_t segid, const char *format,
+			  va_list arguments)
+{
+	char text[LINE_MAX_BYTES];
+	int left_out = 0;
+
+	if ((priority & LOG_PRIMASK) > log_priority)
+		return;
+	if ((priority & LOG_PRIMASK) > LOG_ERR)
+		left_out = limit_line(format, partition);
+	if (left_out < 0)
+		return;
+	if (left_out) {
+		snprintf(text, sizeof(text), "%d lines like the next were left out", left_out);
+		write_text(priority, partition, segid, text);
+	}
+	vsnprintf(text, sizeof(text), format, arguments);
+	write_text(priority, partition, segid, text);
 }
 
 void xpmd_log(int priority, const char *format, ...)
