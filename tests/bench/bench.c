@@ -25,13 +25,11 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "result.h"
@@ -57,27 +55,6 @@ static const struct {
 };
 
 #define SECTIONS (sizeof(sections) / sizeof(sections[0]))
-
-uint64_t now_ns(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
-}
-
-void fatal(const char *format, ...)
-{
-	int err = errno;
-	va_list args;
-
-	fputs("xpmem-bench: ", stderr);
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fprintf(stderr, "%s%s\n", err ? ": " : "", err ? strerror(err) : "");
-	_exit(1);
-}
 
 static bool run_section(section_fn *run)
 {

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../bench.h"
+#include "bench.h"
 
 uint64_t now_ns(void)
 {
