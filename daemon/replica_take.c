@@ -372,9 +372,10 @@ void xpmd_replica_give_back(struct xpmd_replica *replica, struct replica_segment
 	uint64_t page = first;
 
 	while ((entry = xpmd_table_next(&segment->table, &page, end))) {
-		uint32_t n = run_of(segment, page, end, false);
+		bool ending = segment->home->ending;
+		uint32_t n = run_of(segment, page, end, ending);
 
-		if (entry->flags & PAGE_RECLAIM || segment->home->ending) {
+		if (entry->flags & PAGE_RECLAIM || (ending && entry->state == XPMD_EXCLUSIVE)) {
 			/* Without its generation the home would not take it; or will not be. */
 			for (uint32_t i = 0; i < n; i++)
 				xpmd_table_find(&segment->table, page + i)->flags |= PAGE_UNWANTED;
