@@ -355,6 +355,16 @@ START_TEST(dead_partition)
 }
 END_TEST
 
+/* What the first partition's module tells its next daemon: leases last so long */
+static void grace(unsigned int milliseconds)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	p[0].module.grace_until = (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec +
+				  milliseconds * 1000000ULL;
+}
+
 START_TEST(home_daemon_begins_anew)
 {
 	begin_patiently();
@@ -363,13 +373,7 @@ START_TEST(home_daemon_begins_anew)
 	ck_assert_uint_eq(remote_load(2), 6);
 	partition_kill(&p[0]);
 	fakeowner_disconnect(&owner);
-	{
-		struct timespec now;
-
-		clock_gettime(CLOCK_BOOTTIME, &now);
-		p[0].module.grace_until = (uint64_t)now.tv_sec * 1000000000ULL +
-					  (uint64_t)now.tv_nsec + 4500000000ULL;
-	}
+	grace(4500);
 	partition_start(&p[0]);
 	ck_assert_int_eq(fakeowner_connect(&owner, p[0].owner_socket), 0);
 	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 5);
@@ -382,15 +386,12 @@ END_TEST
 /* A segment that went while no daemon was there: whoever had pages has them for a lease. */
 START_TEST(gone_while_no_daemon)
 {
-	struct timespec now;
 	uint64_t before;
 
 	begin();
 	ck_assert_uint_eq(remote_load(2), 0);
 	partition_kill(&p[0]);
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	p[0].module.grace_until = (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec +
-				  1500000000ULL;
+	grace(1500);
 	before = now_ms();
 	partition_start(&p[0]);
 	module_gone_unknown(&p[0].module, SEGID + 9);
@@ -439,6 +440,30 @@ START_TEST(partition_daemon_begins_anew)
 	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 5);
 	remote_store(1, 6);
 	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 6);
+	end();
+}
+END_TEST
+
+/* What is of a home that is not there stays where it is, and is claimed by the next daemon. */
+START_TEST(both_daemons_end)
+{
+	uint64_t before;
+
+	begin_patiently();
+	remote_store(1, 5);
+	usleep(200000);		/* home knows that it has arrived */
+	ck_assert_int_eq(partition_stop(&p[0]), 0);
+	fakeowner_disconnect(&owner);
+	before = now_ms();
+	ck_assert_int_eq(partition_stop(&p[1]), 0);
+	ck_assert_uint_le(now_ms() - before, 1500);	/* there is nothing to wait for */
+	ck_assert_uint_eq(module_state(&p[1].module, SEGID, 1), XPMEM_PAGE_EXCLUSIVE);
+	grace(4500);
+	partition_start(&p[0]);
+	partition_start(&p[1]);
+	ck_assert_int_eq(fakeowner_connect(&owner, p[0].owner_socket), 0);
+	partitions_meet(p);
+	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 5);
 	end();
 }
 END_TEST
@@ -619,6 +644,7 @@ int main(void)
 	add_case(suite, "dead_partition", dead_partition);
 	add_case(suite, "home_daemon_begins_anew", home_daemon_begins_anew);
 	add_case(suite, "partition_daemon_begins_anew", partition_daemon_begins_anew);
+	add_case(suite, "both_daemons_end", both_daemons_end);
 	add_case(suite, "two_services", two_services);
 	add_case(suite, "network_begins_anew", network_begins_anew);
 	add_case(suite, "both_daemons_begin_anew", both_daemons_begin_anew);
