@@ -58,22 +58,15 @@
 #define TAKE_MAX	512U
 
 static atomic_long_t nr_replicas;
-static atomic_long_t nr_shared;
 
 unsigned long xpm_replica_count(void)
 {
 	return atomic_long_read(&nr_replicas);
 }
 
-unsigned long xpm_replica_count_shared(void)
-{
-	return atomic_long_read(&nr_shared);
-}
-
 static void count(struct xpm_remote *remote, long replicas, long shared)
 {
 	atomic_long_add(replicas, &nr_replicas);
-	atomic_long_add(shared, &nr_shared);
 	atomic_long_add(replicas, &remote->nr_replicas);
 	atomic_long_add(shared, &remote->nr_shared);
 	xpm_stats_add(XPM_STAT_REPLICAS, replicas);

@@ -65,8 +65,7 @@ long xpm_replica_take(struct xpmem_ctl_take *req);
 unsigned int xpm_replica_next(struct xpm_remote *remote, unsigned long *first,
 			      unsigned long *count);
 
-/* How many there are, of all remote segments: all, and SHARED ones */
+/* How many there are, of all remote segments */
 unsigned long xpm_replica_count(void);
-unsigned long xpm_replica_count_shared(void);
 
 #endif /* XPM_REPLICA_H */

@@ -53,7 +53,8 @@ static unsigned long evict(unsigned long wanted)
 
 static unsigned long shrink_count(struct shrinker *unused, struct shrink_control *control)
 {
-	return xpm_replica_count_shared();
+	/* Of EXCLUSIVE ones none is freed by a scan, but it has them given back. */
+	return xpm_replica_count();
 }
 
 static unsigned long shrink_scan(struct shrinker *unused, struct shrink_control *control)

@@ -34,11 +34,11 @@ static void user(int unused)
 	reach(1);
 	await(2);
 	check(!differs(at, SIZE, SEED));
-	/* The first half is written. */
-	fill(at, SIZE / 2, SEED + 1);
+	/* Now all are EXCLUSIVE. */
+	fill(at, SIZE, SEED + 1);
 	reach(3);
 	await(4);
-	check(!differs(at, SIZE / 2, SEED + 1));
+	check(!differs(at, SIZE, SEED + 1));
 	reach(5);
 	await(6);
 }
