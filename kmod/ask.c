@@ -94,12 +94,12 @@ static unsigned int pages_wanted(struct xpm_remote *remote, const struct xpm_win
  * ones are freed before the answer is mapped, which may take page tables and more.
  */
 static struct xpm_pages *pages_alloc(struct xpm_remote *remote, const struct xpm_window *w,
-				     unsigned int count, long *jiffies)
+				     unsigned int count, long *left)
 {
 	unsigned long at = w->last + 1;
 	struct xpm_pages *pages;
 
-	while (*jiffies > 0) {
+	while (*left > 0) {
 		pages = xpm_pages_alloc(count + SPARE_PAGES, __GFP_NORETRY | __GFP_NOWARN);
 		if (pages && pages->count > SPARE_PAGES)
 			return pages;
@@ -109,13 +109,13 @@ static struct xpm_pages *pages_alloc(struct xpm_remote *remote, const struct xpm
 		if (!atomic_long_read(&remote->nr_replicas))
 			break;
 		if (!xpm_replica_evict(remote, &at, EVICT_PAGES))
-			*jiffies -= 1 - schedule_timeout_killable(1);
+			*left -= 1 - schedule_timeout_killable(1);
 	}
 	return xpm_pages_alloc(1 + SPARE_PAGES, 0);
 }
 
 static struct xpm_ask *ask_alloc(struct xpm_remote *remote, const struct xpm_window *w,
-				 long *jiffies)
+				 long *left)
 {
 	struct xpm_ask *ask = kmalloc(sizeof(*ask), GFP_KERNEL);	/* see xpm_pages_alloc() */
 
@@ -125,7 +125,7 @@ static struct xpm_ask *ask_alloc(struct xpm_remote *remote, const struct xpm_win
 	ask->first = w->target;
 	ask->count = pages_wanted(remote, w);
 	ask->write = w->write;
-	ask->question.pages = pages_alloc(remote, w, ask->count, jiffies);
+	ask->question.pages = pages_alloc(remote, w, ask->count, left);
 	if (!ask->question.pages) {
 		kfree(ask);
 		return NULL;
@@ -171,10 +171,9 @@ static void ask_end(struct xpm_remote *remote, struct xpm_ask *ask)
 }
 
 /* 0, -ESTALE: worth asking again with the next lease, or an error */
-static int ask_and_wait(struct xpm_remote *remote, const struct xpm_window *w, long *jiffies)
+static int ask_and_wait(struct xpm_remote *remote, const struct xpm_window *w, long *left)
 {
-	struct xpm_ask *ask = ask_alloc(remote, w, jiffies);
-	long left;
+	struct xpm_ask *ask = ask_alloc(remote, w, left);
 	int err;
 
 	if (!ask)
@@ -186,19 +185,18 @@ static int ask_and_wait(struct xpm_remote *remote, const struct xpm_window *w, l
 	atomic_long_inc(&remote->asked);
 	xpm_stats_add(XPM_STAT_ASKS, 1);
 	trace_xpmem_ask(&ask->question.record);
-	left = wait_event_killable_timeout(ask->question.wait,
-					   READ_ONCE(ask->question.done) ||
-					   READ_ONCE(remote->segment.dead), *jiffies);
+	*left = wait_event_killable_timeout(ask->question.wait,
+					    READ_ONCE(ask->question.done) ||
+					    READ_ONCE(remote->segment.dead), *left);
 	ask_end(remote, ask);
-	*jiffies = left;
 	if (ask->question.done && ask->question.error == -ESTALE)
 		err = -ESTALE;
 	else if (ask->question.done)
 		err = ask->question.error ? -EFAULT : 0;
-	else if (left < 0)
+	else if (*left < 0)
 		err = -EINTR;
 	else
-		err = left ? 0 : -ETIMEDOUT;
+		err = *left ? 0 : -ETIMEDOUT;
 	trace_xpmem_answer(&ask->question.record, err);
 	ask_free(ask);
 	return err;

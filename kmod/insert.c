@@ -111,14 +111,16 @@ static int insert_pages(struct insertion *in, pte_t *ptep, unsigned long index,
 	unsigned int at = 0, pages;
 	int err = 0;
 
-	for (; valid && !err; at += pages, valid = pages < 64 ? valid >> pages : 0,
-			      writable = pages < 64 ? writable >> pages : 0) {
+	while (valid && !err) {
 		bool rw = writable & 1;
 
 		pages = valid & 1 ? ones(rw ? valid & writable : valid & ~writable) :
 				    __ffs64(valid);
 		if (valid & 1)
 			err = insert_run(in, ptep + at, index + at, pages, pfn + at, false, rw);
+		at += pages;
+		valid = pages < 64 ? valid >> pages : 0;
+		writable = pages < 64 ? writable >> pages : 0;
 	}
 	return err;
 }
