@@ -22,6 +22,7 @@ struct xpmd_partition {
 	enum xpmd_user_policy users;
 	bool read_only;		/* it gets no segment for writing */
 	uint64_t pages_max;	/* it has at most, of all segments; 0: no limit */
+	bool fabric;		/* pages to and from it pass the fabric */
 };
 
 struct xpmd_config {
@@ -37,6 +38,8 @@ struct xpmd_config {
 	char *owner_socket, *control_socket, *munge_socket;
 	char *net_user;		/* that xpmemd-net becomes */
 	char *metrics;		/* "ADDRESS:PORT" or NULL */
+	char *fabric;		/* "verbs://ADDRESS:PORT" or NULL */
+	uint64_t fabric_min;	/* bytes */
 	struct xpmd_partition *partitions;
 	size_t nr_partitions;
 };

@@ -158,10 +158,17 @@ static void deliver(struct xpmd_conn *conn)
 	enum xpmd_wire_reason reason;
 
 	reason = xpmd_wire_decode(&frame, conn->body, conn->head.body, conn->data,
-				  conn->head.data);
+				  conn->head.data + conn->fetched);
+	if (!reason && conn->head.fetch && !conn->fetched) {
+		xpmd_conn_pause(conn, true);
+		conn->ops->fetch(conn, &frame);
+		return;
+	}
 	conn->bytes_received += conn->head.body + conn->head.data;
 	conn->frames_received++;
-	conn->body_have = conn->data_have = 0;
+	conn->body_have = conn->data_have = conn->fetched = 0;
+	/* Its pages are here: from now on it is a frame like any other. */
+	frame.fetch = (struct xpmd_wire_fetch){ 0 };
 	if (!reason) {
 		conn->ops->frame(conn, &frame);
 		return;
@@ -211,6 +218,8 @@ static void receive(struct xpmd_conn *conn)
 	ssize_t done;
 
 	conn->reading = false;
+	if (conn->fetched && conn->state < XPMD_CONN_DEAD && may_read(conn))
+		deliver(conn);
 	while (conn->state < XPMD_CONN_DEAD && may_read(conn)) {
 		if (!budget) {
 			conn->reading = true;
@@ -269,6 +278,14 @@ void xpmd_conn_held(struct xpmd_conn *conn)
 {
 	if (conn->state >= XPMD_CONN_GREETING)
 		read_again(conn);
+}
+
+void xpmd_conn_fetched(struct xpmd_conn *conn, size_t length)
+{
+	if (conn->state == XPMD_CONN_DEAD)
+		return;
+	conn->fetched = length;
+	xpmd_conn_pause(conn, false);
 }
 
 /* --------------------------------------------------------------- events */

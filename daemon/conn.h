@@ -26,6 +26,8 @@ struct xpmd_conn;
 struct xpmd_conn_ops {
 	void (*ready)(struct xpmd_conn *conn);	/* GREETING */
 	void (*frame)(struct xpmd_conn *conn, const struct xpmd_wire_frame *frame);
+	/* OPEN: its pages are elsewhere.  Nothing is read until xpmd_conn_fetched(). */
+	void (*fetch)(struct xpmd_conn *conn, const struct xpmd_wire_frame *frame);
 	void (*dead)(struct xpmd_conn *conn);
 };
 
@@ -66,6 +68,7 @@ struct xpmd_conn {
 
 	struct xpmd_wire_head head;	/* of the frame that is received */
 	size_t body_have, data_have;
+	size_t fetched;			/* bytes of pages that came from elsewhere */
 	uint8_t body[XPMD_WIRE_BODY_MAX];
 	uint8_t *data;			/* page aligned; NULL before OPEN */
 
@@ -92,6 +95,8 @@ int xpmd_conn_open(struct xpmd_conn *conn);
 void xpmd_conn_pause(struct xpmd_conn *conn, bool paused);
 /* conns->held of its channel has changed. */
 void xpmd_conn_held(struct xpmd_conn *conn);
+/* The pages of the frame of ops->fetch() are in conn->data. */
+void xpmd_conn_fetched(struct xpmd_conn *conn, size_t length);
 /* 0, -ENOMEM, -EMSGSIZE (the frame itself is wrong, the log knows why) */
 int xpmd_conn_send(struct xpmd_conn *conn, const struct xpmd_wire_frame *frame);
 

@@ -284,7 +284,8 @@ static void take_frame(enum xpmd_channel channel, size_t i)
 	struct xpmd_wire_frame frame;
 
 	if (xpmd_wire_decode(&frame, xpmd_net_link_body(link), link->head.body,
-			     xpmd_net_link_data(link), link->head.data))
+			     xpmd_net_link_data(link), link->head.data) ||
+	    xpmd_wire_is_of_session(&frame))
 		quit();
 	/* A session that ends has no use for it. */
 	if (xpmd_transport_frame(net.transport, link->head.partition, &frame) == 0)

@@ -401,8 +401,7 @@ static void on_frame(struct xpmd_transport *t, size_t i, enum xpmd_channel chann
 
 	reason = xpmd_wire_decode(&frame, xpmd_net_link_body(link), head.body,
 				  xpmd_net_link_data(link), head.data);
-	if (reason || frame.type == XPMEM_PROTO_HELLO || frame.type == XPMEM_PROTO_BYE ||
-	    frame.channel != channel ||
+	if (reason || xpmd_wire_is_of_session(&frame) || frame.channel != channel ||
 	    !xpmd_wire_may_say(&frame, t->config.self, head.partition)) {
 		refuse(t, reason ? xpmd_wire_text(reason) : "a frame that may not be said");
 		return;

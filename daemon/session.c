@@ -8,6 +8,7 @@
  */
 #include "session.h"
 
+#include "fabric.h"
 #include "log.h"
 #include "transport_calls.h"
 
@@ -95,6 +96,7 @@ static void end(struct xpmd_session *session, const char *why)
 	if (session->state == XPMD_SESSION_IDLE)
 		return;
 	session->state = XPMD_SESSION_IDLE;
+	xpmd_fabric_end(session);
 	drop_conn(session, XPMD_URGENT);
 	drop_conn(session, XPMD_BULK);
 	OPENSSL_cleanse(session->token, sizeof(session->token));
@@ -164,6 +166,7 @@ static int send_hello(struct xpmd_session *session, struct xpmd_conn *conn,
 
 	t->ops->hello(t->ctx, &frame.hello.hello);
 	frame.hello.hello.partition = t->config->self;
+	frame.hello.hello.features |= xpmd_fabric_features(session);
 	frame.hello.to = session->partition->number;
 	memcpy(frame.hello.token, token, XPMD_TOKEN_BYTES);
 	xpmd_transport_tune(conn->fd, frame.hello.hello.lease_ns);
@@ -182,6 +185,7 @@ static void up(struct xpmd_session *session)
 	xpmd_log_of(LOG_NOTICE, session->partition->number, 0, "partition %u: session began%s",
 		    session->partition->number, session->dialled ? "" : ", it called");
 	t->ops->up(t->ctx, session->partition->number, &session->other);
+	xpmd_fabric_begin(session);
 	if (session->dialled && session->conn[XPMD_URGENT])
 		xpmd_conn_pause(session->conn[XPMD_URGENT], false);
 }
@@ -332,6 +336,8 @@ static void on_frame(struct xpmd_conn *conn, const struct xpmd_wire_frame *frame
 	struct xpmd_session *session = conn->owner;
 
 	if (frame->type == XPMEM_PROTO_BYE) {
+		if (frame->bye == XPMEM_PROTO_BYE_FABRIC)
+			xpmd_fabric_suspect(session);
 		xpmd_conn_fail(conn, "the other end said: %s", xpmd_wire_bye_text(frame->bye));
 		return;
 	}
@@ -354,8 +360,16 @@ static void on_frame(struct xpmd_conn *conn, const struct xpmd_wire_frame *frame
 				 frame->type);
 		return;
 	}
-	xpmd_transport_dispatch(session->transport->ops, session->transport->ctx,
-				session->partition->number, frame);
+	if (frame->type == XPMEM_PROTO_FABRIC || frame->type == XPMEM_PROTO_FETCHED)
+		xpmd_fabric_frame(session, conn, frame);
+	else
+		xpmd_transport_dispatch(session->transport->ops, session->transport->ctx,
+					session->partition->number, frame);
+}
+
+static void on_fetch(struct xpmd_conn *conn, const struct xpmd_wire_frame *frame)
+{
+	xpmd_fabric_fetch(conn->owner, conn, frame);
 }
 
 static void on_ready(struct xpmd_conn *conn)
@@ -380,6 +394,7 @@ static void on_dead(struct xpmd_conn *conn)
 static const struct xpmd_conn_ops session_conn_ops = {
 	.ready = on_ready,
 	.frame = on_frame,
+	.fetch = on_fetch,
 	.dead = on_dead,
 };
 
@@ -406,7 +421,10 @@ int xpmd_session_send(struct xpmd_session *session, struct xpmd_wire_frame *fram
 			       conn->queue.length);
 		return -ENOTCONN;
 	}
+	xpmd_fabric_stage(session, frame);
 	rc = xpmd_conn_send(conn, frame);
+	if (rc < 0)
+		xpmd_fabric_unstage(session, frame);
 	if (rc == -ENOMEM && frame->channel == XPMD_BULK)
 		return -ENOBUFS;
 	if (rc == -ENOMEM) {
@@ -440,11 +458,12 @@ int xpmd_session_init(struct xpmd_session *session, struct xpmd_transport *trans
 					TIMER_SLACK_USEC, on_timer, session);
 	if (rc >= 0 && !session->has_address)
 		rc = sd_event_source_set_enabled(session->timer, SD_EVENT_OFF);
-	return rc;
+	return rc < 0 ? rc : xpmd_fabric_init(session);
 }
 
 void xpmd_session_destroy(struct xpmd_session *session)
 {
+	xpmd_fabric_destroy(session);
 	drop_conn(session, XPMD_URGENT);
 	drop_conn(session, XPMD_BULK);
 	sd_event_source_disable_unref(session->timer);

@@ -26,6 +26,9 @@
 
 #define XPMD_TOKEN_BYTES 16
 
+struct xpmd_fabric;		/* fabric.h */
+struct xpmd_rma;		/* rma.h */
+
 enum xpmd_session_state {
 	XPMD_SESSION_IDLE,
 	XPMD_SESSION_DIALLING,
@@ -47,6 +50,7 @@ struct xpmd_session {
 	uint64_t wait_us;		/* before dialling again */
 	char last_why[256];		/* of the last failure that was logged */
 	struct xpmd_transport_counts counts; /* of connections that have ended */
+	struct xpmd_fabric *fabric;	/* or NULL */
 };
 
 /* A connection that was accepted and has not said who it is */
@@ -71,6 +75,7 @@ struct xpmd_transport {
 	const struct xpmd_session_ops *ops;
 	void *ctx;
 	struct xpmd_tls_context *tls;
+	struct xpmd_rma *rma;		/* or NULL: no fabric */
 	struct xpmd_conns conns;
 	struct xpmd_session *sessions;	/* as many as partitions, and in their order */
 	struct xpmd_listener *listeners;

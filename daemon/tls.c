@@ -567,13 +567,22 @@ const char *xpmd_tls_why(const struct xpmd_tls *tls)
 	return tls->why;
 }
 
-int xpmd_tls_binding(struct xpmd_tls *tls, uint8_t binding[32])
+static int export_key(struct xpmd_tls *tls, const char *label, uint8_t *ret, size_t length)
 {
-	if (!tls->up ||
-	    SSL_export_keying_material(tls->ssl, binding, 32, XPMEM_PROTO_EXPORTER,
-				       strlen(XPMEM_PROTO_EXPORTER), NULL, 0, 0) != 1) {
+	if (!tls->up || SSL_export_keying_material(tls->ssl, ret, length, label, strlen(label),
+						   NULL, 0, 0) != 1) {
 		ERR_clear_error();
 		return -ENOTCONN;
 	}
 	return 0;
+}
+
+int xpmd_tls_binding(struct xpmd_tls *tls, uint8_t binding[32])
+{
+	return export_key(tls, XPMEM_PROTO_EXPORTER, binding, 32);
+}
+
+int xpmd_tls_fabric_secret(struct xpmd_tls *tls, uint8_t *secret, size_t length)
+{
+	return export_key(tls, XPMEM_PROTO_FABRIC_EXPORTER, secret, length);
 }

@@ -46,5 +46,7 @@ bool xpmd_tls_is(const struct xpmd_tls *tls, const struct xpmd_partition *partit
 const struct xpmd_partition *xpmd_tls_claim(const struct xpmd_tls *tls);
 const char *xpmd_tls_why(const struct xpmd_tls *tls);
 int xpmd_tls_binding(struct xpmd_tls *tls, uint8_t binding[32]);
+/* The same of another label, for the fabric: which nobody tells anybody */
+int xpmd_tls_fabric_secret(struct xpmd_tls *tls, uint8_t *secret, size_t length);
 
 #endif /* XPMD_TLS_H */

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include "session.h"
 
+#include "fabric.h"
 #include "log.h"
 #include "transport_calls.h"
 
@@ -333,6 +334,7 @@ void xpmd_transport_free(struct xpmd_transport *t)
 		xpmd_stranger_free(stranger);
 	for (i = 0; t->sessions && i < t->config->nr_partitions; i++)
 		xpmd_session_destroy(&t->sessions[i]);
+	xpmd_rma_free(t->rma);
 	xpmd_conns_destroy(&t->conns);
 	xpmd_tls_context_free(t->tls);
 	sd_event_unref(t->event);
@@ -381,6 +383,7 @@ void xpmd_transport_counts(const struct xpmd_transport *t, uint32_t partition,
 		return;
 	}
 	*counts = session->counts;
+	counts->fabric_up = session->fabric && session->fabric->up && session->fabric->other_up;
 	for (i = XPMD_URGENT; i <= XPMD_BULK; i++) {
 		const struct xpmd_conn *conn = session->conn[i];
 

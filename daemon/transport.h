@@ -102,6 +102,8 @@ struct xpmd_transport_config {
 	/* How files of the configuration are opened: a descriptor or -errno; NULL: open(2) */
 	int (*open_file)(void *ctx, const char *path);
 	void *open_ctx;
+	const char *fabric;		/* "verbs://ADDRESS:PORT", or NULL */
+	uint64_t fabric_min;		/* bytes of pages of a message, fewer go by TLS */
 };
 
 /*
@@ -113,6 +115,13 @@ int xpmd_transport_new(struct xpmd_transport **ret, sd_event *event,
 		       const struct xpmd_transport_config *config,
 		       const struct xpmd_session_ops *ops, void *ctx);
 void xpmd_transport_free(struct xpmd_transport *transport);
+/*
+ * Listens on the fabric, if some partition is to be reached by it; before the event loop
+ * runs.  The process must have become whom it stays: the kernel lets only who has opened
+ * the fabric's devices use them, of the same user and with the same capabilities.  0 or
+ * -errno, with the log told why; then all goes by TLS.
+ */
+int xpmd_transport_listen_fabric(struct xpmd_transport *transport);
 
 /*
  * Queues; -ENOTCONN: no session; -ENOBUFS: BULK's queue is full.  URGENT is never
@@ -149,6 +158,8 @@ struct xpmd_transport_counts {
 	uint64_t frames_sent, frames_received, sessions;
 	uint64_t refused;	/* connections, and what ended a session as it must not be said */
 	uint64_t denied;	/* opens and attaches that were answered with an error */
+	uint64_t fabric_sent, fabric_received;	/* bytes of pages */
+	bool fabric_up;		/* pages can pass it, both ways */
 };
 /* @partition 0: what could not be said to be of any; refused alone counts there. */
 void xpmd_transport_counts(const struct xpmd_transport *t, uint32_t partition,

@@ -41,6 +41,8 @@ static const char *const texts[XPMD_WIRE_REASON_MAX] = {
 	[XPMD_WIRE_FLAGS] = "its flags are unknown",
 	[XPMD_WIRE_CREDENTIAL] = "its credential is malformed",
 	[XPMD_WIRE_PAGES] = "its size does not fit its error",
+	[XPMD_WIRE_FETCH] = "what is to be fetched is not of its mask",
+	[XPMD_WIRE_FABRIC] = "its fabric is unknown",
 };
 
 static const char *const bye_texts[XPMEM_PROTO_BYE_MAX] = {
@@ -53,6 +55,7 @@ static const char *const bye_texts[XPMEM_PROTO_BYE_MAX] = {
 	[XPMEM_PROTO_BYE_BUSY] = "its own connection stays",
 	[XPMEM_PROTO_BYE_REPLACED] = "a new session has begun",
 	[XPMEM_PROTO_BYE_QUEUE] = "too much was waiting for this partition",
+	[XPMEM_PROTO_BYE_FABRIC] = "its connection on the fabric is broken",
 };
 
 const char *xpmd_wire_text(enum xpmd_wire_reason reason)
@@ -131,6 +134,10 @@ static size_t size_of(unsigned int type)
 		return sizeof(struct xpmem_proto_attached);
 	case XPMEM_PROTO_CLOSE:
 		return sizeof(struct xpmem_proto_close);
+	case XPMEM_PROTO_FABRIC:
+		return sizeof(struct xpmem_proto_fabric);
+	case XPMEM_PROTO_FETCHED:
+		return sizeof(struct xpmem_proto_fetched);
 	default:
 		return 0;
 	}
@@ -148,7 +155,8 @@ enum xpmd_wire_reason xpmd_wire_head(struct xpmd_wire_head *ret, const void *byt
 	size = size_of(type);
 	if (!size)
 		return XPMD_WIRE_TYPE;
-	if (header.flags & ~XPMEM_PROTO_BULK || header.reserved)
+	if (header.flags & ~(XPMEM_PROTO_BULK | (has_data(type) ? XPMEM_PROTO_FETCH : 0)) ||
+	    header.reserved)
 		return XPMD_WIRE_RESERVED;
 	if (length < size)
 		return XPMD_WIRE_LENGTH;
@@ -162,6 +170,11 @@ enum xpmd_wire_reason xpmd_wire_head(struct xpmd_wire_head *ret, const void *byt
 		if (length < 1 || length > XPMEM_PROTO_CREDENTIAL_MAX)
 			return XPMD_WIRE_LENGTH;
 		ret->body += length;
+	} else if (header.flags & XPMEM_PROTO_FETCH) {
+		if (length != sizeof(struct xpmem_proto_fetch))
+			return XPMD_WIRE_LENGTH;
+		ret->body += length;
+		ret->fetch = true;
 	} else if (has_data(type)) {
 		if (length > XPMD_WIRE_DATA_MAX || length % XPMD_PAGE)
 			return XPMD_WIRE_LENGTH;
@@ -202,7 +215,28 @@ static enum xpmd_wire_reason check_mask(const struct xpmd_msg *msg, size_t data_
 	return pages * XPMD_PAGE == data_length ? XPMD_WIRE_OK : XPMD_WIRE_DATA;
 }
 
-static enum xpmd_wire_reason decode_pages(struct xpmd_wire_frame *ret, const void *body,
+/* @data_length: of what was fetched, or 0 */
+static enum xpmd_wire_reason decode_fetch(struct xpmd_wire_frame *ret, const void *bytes,
+					  size_t data_length)
+{
+	struct xpmem_proto_fetch wire;
+
+	memcpy(&wire, bytes, sizeof(wire));
+	ret->fetch = (struct xpmd_wire_fetch){
+		.address = le64toh(wire.address),
+		.key = le64toh(wire.key),
+		.number = le64toh(wire.number),
+		.length = le32toh(wire.length),
+	};
+	memcpy(ret->fetch.tag, wire.tag, sizeof(wire.tag));
+	if (wire.reserved)
+		return XPMD_WIRE_RESERVED;
+	if (!ret->fetch.number || !ret->fetch.length || check_mask(&ret->msg, ret->fetch.length))
+		return XPMD_WIRE_FETCH;
+	return data_length && data_length != ret->fetch.length ? XPMD_WIRE_LENGTH : XPMD_WIRE_OK;
+}
+
+static enum xpmd_wire_reason decode_pages(struct xpmd_wire_frame *ret, const void *body, bool fetch,
 					  const void *data, size_t data_length)
 {
 	struct xpmem_proto_pages wire;
@@ -240,6 +274,8 @@ static enum xpmd_wire_reason decode_pages(struct xpmd_wire_frame *ret, const voi
 		return XPMD_WIRE_RANGE;
 	if (is_of_home(ret->type) ? msg->segid != 0 : !is_segid(msg->segid))
 		return XPMD_WIRE_SEGID;
+	if (fetch)
+		return decode_fetch(ret, (const char *)body + sizeof(wire), data_length);
 	return check_mask(msg, data_length);
 }
 
@@ -394,6 +430,55 @@ static enum xpmd_wire_reason decode_close(struct xpmd_wire_frame *ret, const voi
 	return is_segid(ret->close.segid) ? XPMD_WIRE_OK : XPMD_WIRE_SEGID;
 }
 
+static bool is_zero(const uint8_t *bytes, size_t length)
+{
+	while (length)
+		if (bytes[--length])
+			return false;
+	return true;
+}
+
+static enum xpmd_wire_reason decode_fabric(struct xpmd_wire_frame *ret, const void *body)
+{
+	struct xpmd_wire_fabric *fabric = &ret->fabric;
+	struct xpmem_proto_fabric wire;
+
+	memcpy(&wire, body, sizeof(wire));
+	*fabric = (struct xpmd_wire_fabric){
+		.state = le32toh(wire.state),
+		.protocol = le32toh(wire.protocol),
+		.family = le16toh(wire.family),
+		.port = le16toh(wire.port),
+	};
+	memcpy(fabric->address, wire.address, sizeof(wire.address));
+	if (wire.reserved)
+		return XPMD_WIRE_RESERVED;
+	if (fabric->state == XPMEM_PROTO_FABRIC_CONNECTED)
+		return fabric->protocol || fabric->family || fabric->port ||
+				       !is_zero(wire.address, sizeof(wire.address)) ?
+			       XPMD_WIRE_RESERVED :
+			       XPMD_WIRE_OK;
+	if (fabric->state != XPMEM_PROTO_FABRIC_LISTENS || !fabric->port ||
+	    (fabric->family != 4 && fabric->family != 6))
+		return XPMD_WIRE_FABRIC;
+	return fabric->family == 4 && !is_zero(wire.address + 4, 12) ? XPMD_WIRE_RESERVED :
+								       XPMD_WIRE_OK;
+}
+
+static enum xpmd_wire_reason decode_fetched(struct xpmd_wire_frame *ret, const void *body)
+{
+	struct xpmem_proto_fetched wire;
+
+	memcpy(&wire, body, sizeof(wire));
+	ret->fetched.number = le64toh(wire.number);
+	if (wire.reserved)
+		return XPMD_WIRE_RESERVED;
+	if (le32toh(wire.channel) > XPMD_BULK)
+		return XPMD_WIRE_CHANNEL;
+	ret->fetched.channel = (enum xpmd_channel)le32toh(wire.channel);
+	return ret->fetched.number ? XPMD_WIRE_OK : XPMD_WIRE_FETCH;
+}
+
 enum xpmd_wire_reason xpmd_wire_decode(struct xpmd_wire_frame *ret, const void *body,
 				       size_t body_length, const void *data, size_t data_length)
 {
@@ -405,7 +490,7 @@ enum xpmd_wire_reason xpmd_wire_decode(struct xpmd_wire_frame *ret, const void *
 	reason = xpmd_wire_head(&head, body);
 	if (reason)
 		return reason;
-	if (head.body != body_length || head.data != data_length)
+	if (head.body != body_length || (!head.fetch && head.data != data_length))
 		return XPMD_WIRE_LENGTH;
 	memset(ret, 0, sizeof(*ret));
 	ret->type = head.type;
@@ -428,14 +513,42 @@ enum xpmd_wire_reason xpmd_wire_decode(struct xpmd_wire_frame *ret, const void *
 		return decode_attached(ret, body);
 	case XPMEM_PROTO_CLOSE:
 		return decode_close(ret, body);
+	case XPMEM_PROTO_FABRIC:
+		return decode_fabric(ret, body);
+	case XPMEM_PROTO_FETCHED:
+		return decode_fetched(ret, body);
 	default:
-		return decode_pages(ret, body, data, data_length);
+		return decode_pages(ret, body, head.fetch, data, data_length);
 	}
 }
 
 /* ------------------------------------------------------------ encoding */
 
-static void encode_pages(const struct xpmd_wire_frame *frame, void *body, size_t *data_length)
+static void encode_fetch(const struct xpmd_wire_fetch *fetch, void *bytes)
+{
+	struct xpmem_proto_fetch wire = {
+		.address = htole64(fetch->address),
+		.key = htole64(fetch->key),
+		.number = htole64(fetch->number),
+		.length = htole32(fetch->length),
+	};
+
+	memcpy(wire.tag, fetch->tag, sizeof(wire.tag));
+	memcpy(bytes, &wire, sizeof(wire));
+}
+
+static void encode_fabric(const struct xpmd_wire_fabric *fabric, struct xpmem_proto_fabric *ret)
+{
+	ret->state = htole32(fabric->state);
+	ret->protocol = htole32(fabric->protocol);
+	ret->family = htole16(fabric->family);
+	ret->port = htole16(fabric->port);
+	memcpy(ret->address, fabric->address, sizeof(ret->address));
+}
+
+/* @data_length gets that of the data that follows. */
+static void encode_pages(const struct xpmd_wire_frame *frame, void *body, size_t *body_length,
+			 size_t *data_length)
 {
 	const struct xpmd_msg *msg = &frame->msg;
 	struct xpmem_proto_pages wire = {
@@ -457,6 +570,11 @@ static void encode_pages(const struct xpmd_wire_frame *frame, void *body, size_t
 		*data_length += (size_t)__builtin_popcountll(msg->mask[i]) * XPMD_PAGE;
 	}
 	memcpy(body, &wire, sizeof(wire));
+	if (!frame->fetch.length)
+		return;
+	encode_fetch(&frame->fetch, (char *)body + sizeof(wire));
+	*body_length += sizeof(struct xpmem_proto_fetch);
+	*data_length = 0;
 }
 
 static void encode_hello(const struct xpmd_wire_frame *frame, void *body)
@@ -510,6 +628,8 @@ static void encode_short(const struct xpmd_wire_frame *frame, void *body)
 		struct xpmem_proto_attach attach;
 		struct xpmem_proto_attached attached;
 		struct xpmem_proto_close close;
+		struct xpmem_proto_fabric fabric;
+		struct xpmem_proto_fetched fetched;
 	} wire;
 
 	memset(&wire, 0, sizeof(wire));
@@ -539,6 +659,13 @@ static void encode_short(const struct xpmd_wire_frame *frame, void *body)
 		wire.attached.id = htole64(frame->attached.id);
 		wire.attached.error = htole32(frame->attached.error);
 		break;
+	case XPMEM_PROTO_FABRIC:
+		encode_fabric(&frame->fabric, &wire.fabric);
+		break;
+	case XPMEM_PROTO_FETCHED:
+		wire.fetched.number = htole64(frame->fetched.number);
+		wire.fetched.channel = htole32(frame->fetched.channel);
+		break;
 	default:
 		wire.close.segid = htole64((uint64_t)frame->close.segid);
 		break;
@@ -557,7 +684,7 @@ enum xpmd_wire_reason xpmd_wire_encode(const struct xpmd_wire_frame *frame, void
 	if (!body_length)
 		return XPMD_WIRE_TYPE;
 	if (xpmd_wire_is_msg(frame->type)) {
-		encode_pages(frame, body, &data_length);
+		encode_pages(frame, body, &body_length, &data_length);
 		if (data_length && !frame->msg.data)
 			return XPMD_WIRE_DATA;
 	} else if (frame->type == XPMEM_PROTO_HELLO) {
@@ -572,6 +699,8 @@ enum xpmd_wire_reason xpmd_wire_encode(const struct xpmd_wire_frame *frame, void
 	header.length = htole32((uint32_t)(body_length + data_length));
 	header.type = htole16((uint16_t)frame->type);
 	header.flags = frame->channel == XPMD_BULK ? XPMEM_PROTO_BULK : 0;
+	if (xpmd_wire_is_msg(frame->type) && frame->fetch.length)
+		header.flags |= XPMEM_PROTO_FETCH;
 	memcpy(body, &header, sizeof(header));
 	reason = xpmd_wire_decode(&decoded, body, body_length,
 				  data_length ? frame->msg.data : NULL, data_length);
@@ -580,6 +709,13 @@ enum xpmd_wire_reason xpmd_wire_encode(const struct xpmd_wire_frame *frame, void
 	*body_length_ret = body_length;
 	*data_length_ret = data_length;
 	return XPMD_WIRE_OK;
+}
+
+bool xpmd_wire_is_of_session(const struct xpmd_wire_frame *frame)
+{
+	return frame->type == XPMEM_PROTO_HELLO || frame->type == XPMEM_PROTO_BYE ||
+	       frame->type == XPMEM_PROTO_FABRIC || frame->type == XPMEM_PROTO_FETCHED ||
+	       frame->fetch.length;
 }
 
 bool xpmd_wire_may_say(const struct xpmd_wire_frame *frame, uint32_t self, uint32_t other)

@@ -5,7 +5,8 @@
  *
  * A frame is its body, which is at most XPMD_WIRE_BODY_MAX bytes with the header, and
  * then its data: pages.  The two need not be next to each other, so that a receiver can
- * have the pages aligned.
+ * have the pages aligned.  Pages that are to be fetched from a fabric are no part of
+ * the frame; they come to msg.data when they have been.
  *
  * Whatever the bytes, decoding gives a reason or a frame of which every length, count
  * and enumeration is in its bounds, and no byte was without a meaning: encoding that
@@ -46,7 +47,22 @@ enum xpmd_wire_reason {
 	XPMD_WIRE_FLAGS,
 	XPMD_WIRE_CREDENTIAL,
 	XPMD_WIRE_PAGES,
+	XPMD_WIRE_FETCH,	/* not as long as the mask says, or not the first */
+	XPMD_WIRE_FABRIC,
 	XPMD_WIRE_REASON_MAX,
+};
+
+/* Where the pages of a message are; length 0: they follow it. */
+struct xpmd_wire_fetch {
+	uint64_t address, key, number;
+	uint32_t length;
+	uint8_t tag[16];
+};
+
+struct xpmd_wire_fabric {
+	uint32_t state, protocol;
+	uint16_t family, port;
+	uint8_t address[16];
 };
 
 struct xpmd_wire_frame {
@@ -69,7 +85,13 @@ struct xpmd_wire_frame {
 		struct xpmd_attach attach;
 		struct xpmd_attached attached;
 		struct xpmd_close close;
+		struct xpmd_wire_fabric fabric;
+		struct {
+			uint64_t number;
+			enum xpmd_channel channel;
+		} fetched;
 	};
+	struct xpmd_wire_fetch fetch;
 };
 
 /* How long the parts of a frame are that begins with these XPMD_WIRE_HEAD bytes */
@@ -78,12 +100,14 @@ struct xpmd_wire_head {
 	enum xpmd_channel channel;
 	size_t body;		/* with the header */
 	size_t data;
+	bool fetch;		/* more data is to be fetched */
 };
 enum xpmd_wire_reason xpmd_wire_head(struct xpmd_wire_head *ret, const void *bytes);
 
 /*
  * @body, of @body_length bytes, with the header; @data of @data_length.  What is in the
- * frame points into both.
+ * frame points into both.  Of a frame to be fetched @data may be what was, of the length
+ * it says; without (0), msg.data is NULL.
  */
 enum xpmd_wire_reason xpmd_wire_decode(struct xpmd_wire_frame *ret, const void *body,
 				       size_t body_length, const void *data, size_t data_length);
@@ -100,6 +124,8 @@ enum xpmd_wire_reason xpmd_wire_encode(const struct xpmd_wire_frame *frame, void
  * side.  Leases are of both, and name no segment.
  */
 bool xpmd_wire_may_say(const struct xpmd_wire_frame *frame, uint32_t self, uint32_t other);
+/* Whether it is said by sessions for themselves: HELLO, BYE, and all of fabrics */
+bool xpmd_wire_is_of_session(const struct xpmd_wire_frame *frame);
 bool xpmd_wire_is_msg(enum xpmem_proto_type type);
 const char *xpmd_wire_text(enum xpmd_wire_reason reason);
 const char *xpmd_wire_bye_text(enum xpmem_proto_reason reason);

@@ -34,6 +34,21 @@
  * it may send BYE.  Types that the receiver does not know are a mistake too: what is
  * new gets a feature bit.
  *
+ * Fabric.  When both HELLOs have XPMEM_PROTO_FEATURE_FABRIC, pages may pass an RDMA
+ * fabric.  The server tells by FABRIC where it listens there, and the client connects,
+ * with the token below as the private data of its request; it may try again.  Who is
+ * connected says so by FABRIC, and the other may from then on send frames that have
+ * XPMEM_PROTO_FETCH: in the place of pages is struct xpmem_proto_fetch.  The receiver
+ * reads the pages from the sender's memory, and then deals with the frame; later ones of
+ * the same channel wait.  It tells by FETCHED that it has read, upon which the sender ends
+ * the registration of that memory.  When the connection breaks, the session ends.
+ *
+ * What passes the fabric is sealed: encrypted by AES-128-GCM.  32 bytes of the TLS
+ * exporter of the URGENT connection, label "EXPORTER-xpmem-fabric", no context, are the
+ * key (16 bytes) and the token (16 bytes).  The nonce is 4 bytes, little endian, of
+ * 2 when the client sends, 0 when the server does, and 1 more on BULK; and then @number
+ * of struct xpmem_proto_fetch as there.  There is no additional data.
+ *
  * The end of either connection ends the session.  There is no keep-alive here:
  * coherence messages renew leases more often than that.
  *
@@ -62,7 +77,8 @@
 #define XPMEM_PROTO_MAGIC	0x314d5058u	/* "XPM1" */
 #define XPMEM_PROTO_VERSION	1u
 #define XPMEM_PROTO_PORT	7474
-#define XPMEM_PROTO_FEATURES	0ull		/* bits that have a meaning */
+#define XPMEM_PROTO_FEATURE_FABRIC (1ull << 0)
+#define XPMEM_PROTO_FEATURES	XPMEM_PROTO_FEATURE_FABRIC /* bits that have a meaning */
 
 #define XPMEM_PROTO_PAGE	4096u
 #define XPMEM_PROTO_PAGES_MAX	256u		/* of a frame */
@@ -73,6 +89,7 @@
 #define XPMEM_PROTO_IDENTITY	"xpmem:"
 #define XPMEM_PROTO_EXPORTER	"EXPORTER-xpmem-user"
 #define XPMEM_PROTO_PAYLOAD	"xpmem-open-1"
+#define XPMEM_PROTO_FABRIC_EXPORTER "EXPORTER-xpmem-fabric"
 
 /* Little endian */
 typedef uint16_t xpmem_le16;
@@ -110,6 +127,8 @@ enum xpmem_proto_type {
 	XPMEM_PROTO_ATTACH,		/* struct xpmem_proto_attach */
 	XPMEM_PROTO_ATTACHED,		/* struct xpmem_proto_attached */
 	XPMEM_PROTO_CLOSE,		/* struct xpmem_proto_close */
+	XPMEM_PROTO_FABRIC,		/* struct xpmem_proto_fabric */
+	XPMEM_PROTO_FETCHED,		/* struct xpmem_proto_fetched */
 };
 
 /* Why a session ends, in BYE */
@@ -123,17 +142,19 @@ enum xpmem_proto_reason {
 	XPMEM_PROTO_BYE_BUSY,		/* the other connection of the two stays */
 	XPMEM_PROTO_BYE_REPLACED,	/* a new session of the same partition has begun */
 	XPMEM_PROTO_BYE_QUEUE,		/* too much is waiting for this partition */
+	XPMEM_PROTO_BYE_FABRIC,		/* the connection on the fabric is broken */
 	XPMEM_PROTO_BYE_MAX,
 };
 
 /* flags of the header */
 #define XPMEM_PROTO_BULK	(1u << 0)	/* of a frame on BULK */
+#define XPMEM_PROTO_FETCH	(1u << 1)	/* its pages are to be read from the fabric */
 
 /**
  * struct xpmem_proto_header - beginning of every frame
  * @length: bytes of the frame, with this header and all that follows
  * @type: enum xpmem_proto_type
- * @flags: the channel
+ * @flags: the channel, and for GRANT, TAKEN and GIVE XPMEM_PROTO_FETCH
  * @reserved: 0
  */
 struct xpmem_proto_header {
@@ -160,7 +181,8 @@ struct xpmem_proto_header {
  * @mask: bit i % 64 of word i / 64: data has page first + i; 0 but in GRANT, TAKEN and
  *	GIVE.  Only of the first @count pages.
  *
- * As many pages follow as there are bits in @mask, in their order.
+ * As many pages follow as there are bits in @mask, in their order; or, with
+ * XPMEM_PROTO_FETCH, struct xpmem_proto_fetch.
  */
 struct xpmem_proto_pages {
 	struct xpmem_proto_header header;
@@ -305,6 +327,61 @@ struct xpmem_proto_close {
 	xpmem_le64 segid;
 };
 
+/**
+ * struct xpmem_proto_fetch - where the pages of a frame are
+ * @address: in the sender's memory, as its fabric counts
+ * @key: of that memory
+ * @number: of this frame among those of the sender with XPMEM_PROTO_FETCH on the same
+ *	channel, from 1
+ * @length: bytes, at least one page, as @mask says
+ * @reserved: 0
+ * @tag: of their seal
+ */
+struct xpmem_proto_fetch {
+	xpmem_le64 address;
+	xpmem_le64 key;
+	xpmem_le64 number;
+	xpmem_le32 length;
+	xpmem_le32 reserved;
+	uint8_t tag[16];
+};
+
+/* state of FABRIC */
+#define XPMEM_PROTO_FABRIC_LISTENS	1u	/* of the server, with the rest */
+#define XPMEM_PROTO_FABRIC_CONNECTED	2u	/* of both; the rest is 0 */
+
+/**
+ * struct xpmem_proto_fabric - about the connection on the fabric
+ * @state: XPMEM_PROTO_FABRIC_*
+ * @protocol: of the fabric, as libfabric numbers them (FI_PROTO_*)
+ * @family: 4 or 6
+ * @port: in the order of the host
+ * @reserved: 0
+ * @address: IPv4 (4 bytes, then 0) or IPv6
+ */
+struct xpmem_proto_fabric {
+	struct xpmem_proto_header header;
+	xpmem_le32 state;
+	xpmem_le32 protocol;
+	xpmem_le16 family;
+	xpmem_le16 port;
+	xpmem_le32 reserved;
+	uint8_t address[16];
+};
+
+/**
+ * struct xpmem_proto_fetched - the pages of a frame have been read
+ * @number: of struct xpmem_proto_fetch; each is told, in order
+ * @channel: that frame's, 0 or 1 (BULK)
+ * @reserved: 0
+ */
+struct xpmem_proto_fetched {
+	struct xpmem_proto_header header;
+	xpmem_le64 number;
+	xpmem_le32 channel;
+	xpmem_le32 reserved;
+};
+
 #ifdef __cplusplus
 #define XPMEM_PROTO_ASSERT(what) static_assert(what, #what)
 #else
@@ -327,5 +404,9 @@ XPMEM_PROTO_ASSERT(offsetof(struct xpmem_proto_opened, pages) == 32);
 XPMEM_PROTO_ASSERT(sizeof(struct xpmem_proto_attach) == 40);
 XPMEM_PROTO_ASSERT(sizeof(struct xpmem_proto_attached) == 24);
 XPMEM_PROTO_ASSERT(sizeof(struct xpmem_proto_close) == 16);
+XPMEM_PROTO_ASSERT(sizeof(struct xpmem_proto_fetch) == 48);
+XPMEM_PROTO_ASSERT(sizeof(struct xpmem_proto_fabric) == 40);
+XPMEM_PROTO_ASSERT(offsetof(struct xpmem_proto_fabric, address) == 24);
+XPMEM_PROTO_ASSERT(sizeof(struct xpmem_proto_fetched) == 24);
 
 #endif /* XPMEM_PROTO_H */

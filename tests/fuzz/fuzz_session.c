@@ -2,15 +2,17 @@
 /*
  * Sessions, from the first byte after TLS: another partition that does anything on any
  * number of connections.  The input is a program: an operation a byte, some followed by
- * arguments.  The first byte says whether the other side is the client or the server.
+ * arguments.  The first byte says whether the other side is the client or the server,
+ * and whether there is a fabric.
  *
  * sources: daemon/wire.c daemon/conn.c daemon/session.c daemon/transport.c
- * sources: daemon/transport_calls.c daemon/address.c daemon/queue.c tests/fuzz/fake_tls.c
- * sources: tests/fuzz/checked_session.c
+ * sources: daemon/transport_calls.c daemon/address.c daemon/queue.c daemon/fabric.c
+ * sources: tests/fuzz/fake_tls.c tests/fuzz/fake_fabric.c tests/fuzz/checked_session.c
  */
 #define _GNU_SOURCE
 #include "checked_session.h"
 #include "config.h"
+#include "fake_fabric.h"
 #include "wire.h"
 
 #include <arpa/inet.h>
@@ -26,6 +28,7 @@
 static sd_event *event;
 static int conns[CONNS], listener = -1;
 static uint8_t token[16], bytes_read[1 << 16];
+static bool has_fabric;
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -53,6 +56,13 @@ static void on_message(void *ctx, uint32_t partition, const struct xpmd_msg *msg
 	for (i = 0; i < pages * XPMD_PAGE; i += 512)
 		seen += data[i];
 	xpmd_transport_send(transport, 2, XPMD_URGENT, &answer);
+	if (msg->type != XPMD_READ)
+		return;
+	answer = *msg;
+	answer.type = XPMD_GRANT;
+	answer.mask[0] = 1;
+	answer.data = bytes_read;
+	xpmd_transport_send(transport, 2, msg->id % 2 ? XPMD_URGENT : XPMD_BULK, &answer);
 }
 
 static void on_challenge(void *ctx, uint32_t partition, uint64_t id)
@@ -142,6 +152,8 @@ static void send_hello(unsigned int i, enum xpmd_channel channel, bool with_toke
 		},
 	};
 
+	if (has_fabric)
+		frame.hello.hello.features = XPMEM_PROTO_FEATURE_FABRIC;
 	if (with_token)
 		memcpy(frame.hello.token, token, sizeof(token));
 	send_frame(i, &frame);
@@ -179,8 +191,46 @@ static size_t send_message(unsigned int i, const uint8_t *bytes, size_t size)
 	if (size > 4)
 		frame.msg.mask[0] = bytes[4];
 	frame.msg.data = bytes;	/* send_frame has pages of its own */
+	if (size > 5 && bytes[5])
+		frame.fetch = (struct xpmd_wire_fetch){
+			.key = bytes[5],
+			.number = bytes[5] & 7,
+			.length = (uint32_t)__builtin_popcount(bytes[4]) * XPMD_PAGE,
+			.tag = { bytes[5] & 8 },
+		};
 	send_frame(i, &frame);
-	return size < 5 ? size : 5;
+	return size < 6 ? size : 6;
+}
+
+/* What it says of the fabric, or does there */
+static size_t send_fabric(unsigned int i, const uint8_t *bytes, size_t size)
+{
+	struct xpmd_wire_frame frame = { .type = XPMEM_PROTO_FABRIC };
+	unsigned int what = size ? bytes[0] : 0;
+
+	switch (what % 4) {
+	case 0:
+		fake_fabric_knock(bytes_read + (what & 4 ? 0 : sizeof(bytes_read) - 32), what / 8);
+		break;
+	case 1:
+		frame.fabric = (struct xpmd_wire_fabric){
+			.state = XPMEM_PROTO_FABRIC_LISTENS, .protocol = what / 4, .family = 4,
+			.port = 1,
+		};
+		send_frame(i, &frame);
+		break;
+	case 2:
+		frame.fabric.state = XPMEM_PROTO_FABRIC_CONNECTED;
+		send_frame(i, &frame);
+		break;
+	default:
+		frame.type = XPMEM_PROTO_FETCHED;
+		frame.fetched.number = what / 8;
+		frame.fetched.channel = what & 4 ? XPMD_BULK : XPMD_URGENT;
+		send_frame(i, &frame);
+		break;
+	}
+	return size ? 1 : 0;
 }
 
 static void run_program(const uint8_t *bytes, size_t size, const struct sockaddr_in *in)
@@ -219,6 +269,9 @@ static void run_program(const uint8_t *bytes, size_t size, const struct sockaddr
 		case 13:
 			xpmd_transport_flush(transport);
 			break;
+		case 14:
+			used = send_fabric(i, bytes, size);
+			break;
 		default:
 			turn();
 			break;
@@ -249,6 +302,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	struct xpmd_partition partition = { .number = 2, .name = (char *)"two" };
 	struct xpmd_transport_config config = {
 		.self = 1, .partitions = &partition, .nr_partitions = 1, .send_limit = 1 << 20,
+		.fabric = "fake", .fabric_min = 1,
 	};
 	char address[64];
 	unsigned int i;
@@ -258,6 +312,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (!event)
 		expect(sd_event_new(&event) >= 0);
 	is_up = false;
+	has_fabric = bytes[0] & 2;
+	partition.fabric = has_fabric;
 	memset(token, 0x5a, sizeof(token));
 	for (i = 0; i < CONNS; i++)
 		conns[i] = -1;
@@ -269,6 +325,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		config.listen = listen_at;
 	}
 	expect(!xpmd_transport_new(&transport, event, &config, &ops, NULL));
+	expect(!xpmd_transport_listen_fabric(transport));
 	if (listener < 0) {
 		expect(!xpmd_transport_address(transport, 0, address, sizeof(address)));
 		in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -14,6 +14,27 @@ void start_pair(int variant_1, int variant_2)
 	ck_assert_int_eq(peer_start(&b), 0);
 }
 
+void pair_is_up(void)
+{
+	run_until(a.ups && b.ups);
+	if (peers_fabric())
+		run_until(fabric_is_up(&a, 2) && fabric_is_up(&b, 1));
+}
+
+void expect_on_fabric(uint64_t bytes)
+{
+	struct xpmd_transport_counts counts;
+
+	xpmd_transport_counts(a.transport, 2, &counts);
+	if (!peers_fabric())
+		ck_assert_uint_eq(counts.fabric_sent, 0);
+	/* It is told a little later than what was sent where a process is between. */
+	while (peers_fabric() && counts.fabric_sent < bytes) {
+		run_for(1);
+		xpmd_transport_counts(a.transport, 2, &counts);
+	}
+}
+
 void stop_pair(void)
 {
 	peer_stop(&a);

@@ -13,6 +13,10 @@ extern struct peer a, b, c;
 
 /* By keys 'a' + variant */
 void start_pair(int variant_1, int variant_2);
+/* Both have a session, and if there is a fabric they are connected on it, too. */
+void pair_is_up(void);
+/* So many bytes of pages of partition 1 passed the fabric, if there is one. */
+void expect_on_fabric(uint64_t bytes);
 void stop_pair(void);
 
 #endif /* PAIR_H */

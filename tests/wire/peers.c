@@ -166,7 +166,7 @@ static void on_hello(void *ctx, struct xpmd_hello *hello)
 	*hello = (struct xpmd_hello){
 		.partition = peer->number,
 		.incarnation = peer->incarnation,
-		.lease_ns = 3000000000,
+		.lease_ns = peer->lease_ns,
 		.skew_ns = 100000000,
 		.grace_ns = PEERS_GRACE_NS,
 		.features = peer->features,
@@ -295,7 +295,9 @@ static const struct xpmd_session_ops ops = {
 
 void peer_init(struct peer *peer, uint32_t number)
 {
-	*peer = (struct peer){ .number = number, .incarnation = 1000 + number };
+	*peer = (struct peer){
+		.number = number, .incarnation = 1000 + number, .lease_ns = 3000000000,
+	};
 	any_address(peer->listen_text, sizeof(peer->listen_text));
 	peer->listen[0] = peer->listen_text;
 	peer->config = (struct xpmd_transport_config){
@@ -304,7 +306,22 @@ void peer_init(struct peer *peer, uint32_t number)
 		.listen = peer->listen,
 		.partitions = peer->partitions,
 		.send_limit = PEERS_LIMIT_MIB << 20,
+		.fabric = peers_fabric(),
+		.fabric_min = XPMD_PAGE,
 	};
+}
+
+const char *peers_fabric(void)
+{
+	return getenv("XPMEM_TEST_FABRIC");
+}
+
+bool fabric_is_up(const struct peer *peer, uint32_t partition)
+{
+	struct xpmd_transport_counts counts;
+
+	xpmd_transport_counts(peer->transport, partition, &counts);
+	return counts.fabric_up;
 }
 
 struct xpmd_partition *peer_knows(struct peer *peer, uint32_t number, const char *name,
@@ -317,6 +334,7 @@ struct xpmd_partition *peer_knows(struct peer *peer, uint32_t number, const char
 		.name = (char *)name,
 		.address = (char *)address,
 		.key_file = key_file,
+		.fabric = peers_fabric() != NULL,
 	};
 	return partition;
 }
@@ -347,7 +365,13 @@ static int new_transport(struct peer *peer)
 #else
 static int new_transport(struct peer *peer)
 {
-	return xpmd_transport_new(&peer->transport, event, &peer->config, &ops, peer);
+	int rc = xpmd_transport_new(&peer->transport, event, &peer->config, &ops, peer);
+
+	if (!rc)
+		rc = xpmd_transport_listen_fabric(peer->transport);
+	if (rc < 0)
+		peer_stop(peer);
+	return rc;
 }
 #endif
 

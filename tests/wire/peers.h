@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Partitions for the tests of sessions: several transports in one process and one event
- * loop, over loopback.  What a transport tells is kept here.
+ * loop, over loopback, and over a fabric when XPMEM_TEST_FABRIC names one.  What a
+ * transport tells is kept here.
  *
  * The environment may have XPMEM_TEST_TRANSPORT=vsock: AF_VSOCK in the place of TCP,
  * with the kernel's vsock_loopback; and XPMEM_TEST_PATIENCE, by which time-outs are longer.
@@ -28,7 +29,7 @@
 
 struct peer {
 	uint32_t number;
-	uint64_t incarnation, features;
+	uint64_t incarnation, features, lease_ns;
 	struct xpmd_net_start *start;	/* where sessions are another process's */
 	struct xpmd_transport *transport;
 	struct xpmd_transport_config config;
@@ -77,6 +78,9 @@ int peer_start(struct peer *peer);
 /* By an xpmemd-net that comes from elsewhere */
 int peer_start_with(struct peer *peer, const struct xpmd_net_config *net);
 #endif
+/* Of the fabric that all peers use, as the environment's XPMEM_TEST_FABRIC says, or NULL */
+const char *peers_fabric(void);
+bool fabric_is_up(const struct peer *peer, uint32_t partition);
 void peer_stop(struct peer *peer);
 
 /* Runs the event loop until @condition, or fails after some seconds. */

@@ -67,8 +67,10 @@ START_TEST(frames)
 	ck_assert(b.opened.id == 4 && b.opened.segid == SEGID_1 && b.opened.pages == 1 << 20);
 	ck_assert(b.attached.id == 5 && b.attached.error == EOPNOTSUPP);
 	xpmd_transport_counts(b.transport, 1, &counts);
-	ck_assert_uint_eq(counts.frames_sent, 7);
-	ck_assert_uint_eq(counts.frames_received, 5);
+	if (!peers_fabric()) { /* of which there are frames, too */
+		ck_assert_uint_eq(counts.frames_sent, 7);
+		ck_assert_uint_eq(counts.frames_received, 5);
+	}
 	ck_assert_uint_eq(counts.sessions, 1);
 	/* What is wrong is not sent, and hurts nothing. */
 	longest = malloc(5000);
@@ -297,7 +299,7 @@ START_TEST(large)
 
 	start_pair(0, 0);
 	b.on_message = check_data;
-	run_until(a.ups && b.ups);
+	pair_is_up();
 	while (id < BIG_MESSAGES) {
 		int rc;
 
@@ -313,6 +315,7 @@ START_TEST(large)
 	run_until(b.messages == BIG_MESSAGES);
 	ck_assert_uint_eq(b.data_bytes, (uint64_t)BIG_MESSAGES << 20);
 	ck_assert_uint_eq(b.msg.id, BIG_MESSAGES - 1);
+	expect_on_fabric(4 * sizeof(pages));
 	stop_pair();
 }
 END_TEST
@@ -323,7 +326,7 @@ START_TEST(sparse)
 	struct xpmd_msg msg = message(XPMD_GRANT, SEGID_1);
 
 	start_pair(0, 0);
-	run_until(a.ups && b.ups);
+	pair_is_up();
 	msg.state = XPMD_EXCLUSIVE;
 	msg.count = 100;
 	msg.mask[0] = 0xaaaaaaaaaaaaaaaa;
@@ -332,12 +335,23 @@ START_TEST(sparse)
 	ck_assert_int_eq(xpmd_transport_send(a.transport, 2, XPMD_URGENT, &msg), 0);
 	run_until(b.messages == 1);
 	ck_assert_uint_eq(b.data_bytes, 50 * XPMD_PAGE);
+	expect_on_fabric(50 * XPMD_PAGE);
 	msg.mask[1] |= 1ull << 63;
 	ck_assert_int_eq(xpmd_transport_send(a.transport, 2, XPMD_URGENT, &msg), -EINVAL);
 	ck_assert(xpmd_transport_is_up(a.transport, 2));
 	stop_pair();
 }
 END_TEST
+
+/* Messages for which the fabric has room, and that do not wait in the queue then */
+static unsigned int on_fabric(void)
+{
+#ifdef XPMEMD_NET
+	return 0;	/* where they are queued nothing is known of it */
+#else
+	return peers_fabric() ? 4 : 0;
+#endif
+}
 
 /* In check_data of BULK nothing is read for a while; URGENT must not care. */
 START_TEST(bulk_is_full)
@@ -348,7 +362,7 @@ START_TEST(bulk_is_full)
 
 	urgent.error = EACCES;
 	start_pair(0, 0);
-	run_until(a.ups && b.ups);
+	pair_is_up();
 	/* Nothing runs the loop meanwhile: all of it queues, up to the limit. */
 	for (;;) {
 		msg = big_message(queued);
@@ -358,7 +372,7 @@ START_TEST(bulk_is_full)
 		queued++;
 	}
 	ck_assert_int_eq(rc, -ENOBUFS);
-	ck_assert_uint_eq(queued, PEERS_LIMIT_MIB - 1); /* with their headers */
+	ck_assert_uint_eq(queued, PEERS_LIMIT_MIB - 1 + on_fabric()); /* with their headers */
 	ck_assert(xpmd_transport_is_up(a.transport, 2));
 	b.on_message = check_data;
 	ck_assert_int_eq(xpmd_transport_send(a.transport, 2, XPMD_URGENT, &urgent), 0);
@@ -382,7 +396,7 @@ START_TEST(urgent_is_full)
 	int rc;
 
 	start_pair(0, 0);
-	run_until(a.ups && b.ups);
+	pair_is_up();
 	do {
 		msg = big_message(queued++);
 		rc = xpmd_transport_send(a.transport, 2, XPMD_URGENT, &msg);
@@ -420,7 +434,7 @@ START_TEST(ping_pong)
 
 	start_pair(0, 0);
 	a.on_message = b.on_message = answer_message;
-	run_until(a.ups && b.ups);
+	pair_is_up();
 	msg.id = 1;
 	ck_assert_int_eq(xpmd_transport_send(b.transport, 1, XPMD_URGENT, &msg), 0);
 	run_until(b.messages == ROUNDS);

@@ -52,7 +52,7 @@ static struct xpmd_wire_frame message(enum xpmem_proto_type type)
 /* One frame of each type, as an array that ends with type 0 */
 static const struct xpmd_wire_frame *frames(void)
 {
-	static struct xpmd_wire_frame all[32];
+	static struct xpmd_wire_frame all[40];
 	struct xpmd_wire_frame *frame = all;
 	enum xpmem_proto_type type;
 
@@ -107,6 +107,35 @@ static const struct xpmd_wire_frame *frames(void)
 	frame->type = XPMEM_PROTO_CLOSE;
 	frame->close.segid = SEGID;
 	frame++;
+	frame->type = XPMEM_PROTO_FABRIC;
+	frame->fabric = (struct xpmd_wire_fabric){
+		.state = XPMEM_PROTO_FABRIC_LISTENS, .protocol = 0x11223344, .family = 4,
+		.port = 7475, .address = { 192, 0, 2, 1 },
+	};
+	frame++;
+	frame->type = XPMEM_PROTO_FABRIC;
+	frame->fabric = (struct xpmd_wire_fabric){
+		.state = XPMEM_PROTO_FABRIC_LISTENS, .family = 6, .port = 1,
+	};
+	memset(frame->fabric.address, 0x42, sizeof(frame->fabric.address));
+	frame++;
+	frame->type = XPMEM_PROTO_FABRIC;
+	frame->fabric.state = XPMEM_PROTO_FABRIC_CONNECTED;
+	frame++;
+	frame->type = XPMEM_PROTO_FETCHED;
+	frame->fetched.number = 1ull << 40;
+	frame->fetched.channel = XPMD_BULK;
+	frame++;
+	/* The last: others of its type come before. */
+	*frame = message(XPMEM_PROTO_GIVE);
+	frame->channel = XPMD_BULK;
+	frame->msg.data = NULL;
+	frame->fetch = (struct xpmd_wire_fetch){
+		.address = 0x7f0012345000, .key = 0xfedcba9876543210, .number = 7,
+		.length = 4 * XPMD_PAGE,
+	};
+	memset(frame->fetch.tag, 0x33, sizeof(frame->fetch.tag));
+	frame++;
 	frame->type = 0;
 	return all;
 }
@@ -153,7 +182,7 @@ START_TEST(round_trips)
 		ck_assert_int_eq(decode(&decoded), XPMD_WIRE_OK);
 		expect_same(frame, &decoded);
 	}
-	ck_assert_uint_eq(n, 26);
+	ck_assert_uint_eq(n, 31);
 }
 END_TEST
 
@@ -275,7 +304,7 @@ START_TEST(reasons)
 		{ XPMEM_PROTO_READ, OF(header, type), 0, XPMD_WIRE_TYPE },
 		{ XPMEM_PROTO_READ, OF(header, type), 16, XPMD_WIRE_TYPE },
 		{ XPMEM_PROTO_READ, OF(header, type), 63, XPMD_WIRE_TYPE },
-		{ XPMEM_PROTO_READ, OF(header, type), 73, XPMD_WIRE_TYPE },
+		{ XPMEM_PROTO_READ, OF(header, type), 75, XPMD_WIRE_TYPE },
 		{ XPMEM_PROTO_READ, OF(header, type), 0x101, XPMD_WIRE_TYPE },
 		{ XPMEM_PROTO_READ, OF(header, length), 95, XPMD_WIRE_LENGTH },
 		{ XPMEM_PROTO_READ, OF(header, length), 97, XPMD_WIRE_LENGTH },
@@ -284,6 +313,8 @@ START_TEST(reasons)
 		{ XPMEM_PROTO_GRANT, OF(header, length), 96 + 257 * 4096, XPMD_WIRE_LENGTH },
 		{ XPMEM_PROTO_GRANT, OF(header, length), 96 + 4095, XPMD_WIRE_LENGTH },
 		{ XPMEM_PROTO_READ, OF(header, flags), 2, XPMD_WIRE_RESERVED },
+		{ XPMEM_PROTO_GRANT, OF(header, flags), 4, XPMD_WIRE_RESERVED },
+		{ XPMEM_PROTO_GRANT, OF(header, flags), 2, XPMD_WIRE_LENGTH },
 		{ XPMEM_PROTO_READ, OF(header, reserved), 1, XPMD_WIRE_RESERVED },
 		{ XPMEM_PROTO_READ, PAGES(more), 1, XPMD_WIRE_RESERVED },
 		{ XPMEM_PROTO_GRANT, PAGES(more), 256, XPMD_WIRE_COUNT },
@@ -308,7 +339,7 @@ START_TEST(reasons)
 		{ XPMEM_PROTO_ENDED, PAGES(count), 257, XPMD_WIRE_COUNT },
 		{ XPMEM_PROTO_HELLO, OF(hello, magic), 0x324d5058, XPMD_WIRE_MAGIC },
 		{ XPMEM_PROTO_HELLO, OF(hello, version), 2, XPMD_WIRE_VERSION },
-		{ XPMEM_PROTO_HELLO, OF(hello, features), 1, XPMD_WIRE_FEATURES },
+		{ XPMEM_PROTO_HELLO, OF(hello, features), 2, XPMD_WIRE_FEATURES },
 		{ XPMEM_PROTO_HELLO, OF(hello, features), 1ull << 63, XPMD_WIRE_FEATURES },
 		{ XPMEM_PROTO_HELLO, OF(hello, partition), 0, XPMD_WIRE_PARTITION },
 		{ XPMEM_PROTO_HELLO, OF(hello, partition), 4096, XPMD_WIRE_PARTITION },
@@ -346,6 +377,17 @@ START_TEST(reasons)
 		{ XPMEM_PROTO_ATTACHED, OF(attached, error), 4096, XPMD_WIRE_ERRNO },
 		{ XPMEM_PROTO_ATTACHED, OF(attached, reserved), 1, XPMD_WIRE_RESERVED },
 		{ XPMEM_PROTO_CLOSE, OF(close, segid), 0, XPMD_WIRE_SEGID },
+		{ XPMEM_PROTO_FABRIC, OF(fabric, state), 0, XPMD_WIRE_FABRIC },
+		{ XPMEM_PROTO_FABRIC, OF(fabric, state), 3, XPMD_WIRE_FABRIC },
+		{ XPMEM_PROTO_FABRIC, OF(fabric, state), XPMEM_PROTO_FABRIC_CONNECTED,
+		  XPMD_WIRE_RESERVED },
+		{ XPMEM_PROTO_FABRIC, OF(fabric, family), 5, XPMD_WIRE_FABRIC },
+		{ XPMEM_PROTO_FABRIC, OF(fabric, port), 0, XPMD_WIRE_FABRIC },
+		{ XPMEM_PROTO_FABRIC, OF(fabric, reserved), 1, XPMD_WIRE_RESERVED },
+		{ XPMEM_PROTO_FABRIC, OF(fabric, address[4]), 1, XPMD_WIRE_RESERVED },
+		{ XPMEM_PROTO_FETCHED, OF(fetched, number), 0, XPMD_WIRE_FETCH },
+		{ XPMEM_PROTO_FETCHED, OF(fetched, channel), 2, XPMD_WIRE_CHANNEL },
+		{ XPMEM_PROTO_FETCHED, OF(fetched, reserved), 1, XPMD_WIRE_RESERVED },
 	};
 	const struct xpmd_wire_frame *frame;
 	struct xpmd_wire_frame decoded;
@@ -363,6 +405,56 @@ START_TEST(reasons)
 		ck_assert_msg(reason == mistakes[i].reason, "mistake %zu: %s, not %s", i,
 			      xpmd_wire_text(reason), xpmd_wire_text(mistakes[i].reason));
 	}
+}
+END_TEST
+
+/* A frame whose pages are elsewhere: nothing but they can be missing, or come. */
+START_TEST(fetch)
+{
+	static const struct {
+		size_t offset, size;
+		uint64_t value;
+		enum xpmd_wire_reason reason;
+	} mistakes[] = {
+		{ OF(fetch, number), 0, XPMD_WIRE_FETCH },
+		{ OF(fetch, length), 0, XPMD_WIRE_FETCH },
+		{ OF(fetch, length), 3 * XPMD_PAGE, XPMD_WIRE_FETCH },
+		{ OF(fetch, length), 4 * XPMD_PAGE + 1, XPMD_WIRE_FETCH },
+		{ OF(fetch, length), 0xffffffff, XPMD_WIRE_FETCH },
+		{ OF(fetch, reserved), 1, XPMD_WIRE_RESERVED },
+	};
+	const struct xpmd_wire_frame *frame = frames();
+	struct xpmd_wire_frame decoded, none;
+	size_t i;
+
+	while (!frame->fetch.length)
+		frame++;
+	encode(frame);
+	ck_assert_uint_eq(body_length, 96 + 48);
+	ck_assert_uint_eq(data_length, 0);
+	ck_assert_int_eq(decode(&decoded), XPMD_WIRE_OK);
+	ck_assert_ptr_null(decoded.msg.data);
+	ck_assert_int_eq(xpmd_wire_decode(&decoded, body, body_length, data, sizeof(data)),
+			 XPMD_WIRE_OK);
+	ck_assert_ptr_eq(decoded.msg.data, data);
+	ck_assert_int_eq(xpmd_wire_decode(&decoded, body, body_length, data, XPMD_PAGE),
+			 XPMD_WIRE_LENGTH);
+	for (i = 0; i < sizeof(mistakes) / sizeof(*mistakes); i++) {
+		uint64_t value = htole64(mistakes[i].value);
+		enum xpmd_wire_reason reason;
+
+		encode(frame);
+		memcpy(body + sizeof(struct xpmem_proto_pages) + mistakes[i].offset, &value,
+		       mistakes[i].size);
+		reason = decode(&decoded);
+		ck_assert_msg(reason == mistakes[i].reason, "mistake %zu: %s", i,
+			      xpmd_wire_text(reason));
+	}
+	/* No page, nothing to fetch */
+	none = *frame;
+	memset(none.msg.mask, 0, sizeof(none.msg.mask));
+	ck_assert_int_eq(xpmd_wire_encode(&none, body, &body_length, &data_length),
+			 XPMD_WIRE_FETCH);
 }
 END_TEST
 
@@ -451,6 +543,7 @@ int main(void)
 	add_case(suite, "truncations", truncations);
 	add_case(suite, "corruptions", corruptions);
 	add_case(suite, "reasons", reasons);
+	add_case(suite, "fetch", fetch);
 	add_case(suite, "encoding_refuses", encoding_refuses);
 	add_case(suite, "masks", masks);
 	add_case(suite, "texts", texts);
