@@ -15,6 +15,7 @@
 #include "net_link.h"
 #include "net_sandbox.h"
 #include "privilege.h"
+#include "rma.h"
 #include "transport_calls.h"
 
 #include <errno.h>
@@ -45,6 +46,12 @@
 #define MEMORY_BASE	(256ull << 20)
 #define MEMORY_EACH	(16ull << 20)	/* of a partition, beside what waits for it */
 #define DESCRIPTORS_BASE 192u
+/* More with a fabric, and of each partition on it: its rings, what libfabric has, a thread */
+#define FABRIC_MEMORY_BASE (128ull << 20)
+#define FABRIC_MEMORY_EACH (24ull << 20)
+#define FABRIC_DESCRIPTORS_BASE 64u
+#define FABRIC_DESCRIPTORS_EACH 32u
+#define FABRIC_THREADS_BASE 64u	/* some may still look for a way that is not there */
 
 struct file {
 	char *path;
@@ -74,6 +81,7 @@ static struct net {
 	size_t nr_listen;
 	struct xpmd_partition *partitions;
 	size_t nr_partitions;
+	size_t on_fabric;		/* of them */
 	bool complete;			/* BEGIN has come */
 } net = { .links = { { .fd = -1 }, { .fd = -1 } } };
 
@@ -177,6 +185,9 @@ static void publish_one(size_t i)
 	TELL(numbers->frames_received, counts.frames_received);
 	TELL(numbers->refused, counts.refused);
 	TELL(numbers->sessions, counts.sessions);
+	TELL(numbers->fabric_sent, counts.fabric_sent);
+	TELL(numbers->fabric_received, counts.fabric_received);
+	TELL(numbers->fabric_up, counts.fabric_up);
 }
 
 static void on_frame(void *ctx, uint32_t partition, const struct xpmd_wire_frame *frame)
@@ -426,6 +437,17 @@ static char *copy_of(const char *text)
 	return copy;
 }
 
+/* What xpmemd has checked when it read it, once more */
+static bool fabric_is_right(const struct xpmd_net_setup *setup)
+{
+	if (!memchr(setup->fabric, 0, sizeof(setup->fabric)))
+		return false;
+	if (!setup->fabric[0])
+		return true;
+	return !xpmd_rma_check(setup->fabric) && setup->fabric_min >= XPMD_PAGE &&
+	       setup->fabric_min <= XPMD_WIRE_DATA_MAX;
+}
+
 static void take_setup(const struct xpmd_net_link *link, const int *fds, unsigned int nr_fds)
 {
 	size_t size;
@@ -434,6 +456,8 @@ static void take_setup(const struct xpmd_net_link *link, const int *fds, unsigne
 	if (link->head.body != sizeof(net.setup) || nr_fds != 2 || net.shared)
 		quit();
 	memcpy(&net.setup, xpmd_net_link_body(link), sizeof(net.setup));
+	if (!fabric_is_right(&net.setup))
+		quit();
 	size = sizeof(*net.shared) + net.setup.partitions * sizeof(net.shared->partitions[0]);
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fds[1], 0);
 	close(fds[1]);
@@ -446,7 +470,11 @@ static void take_partition(const struct xpmd_net_link *link)
 {
 	char *strings[3];
 	const char *text = xpmd_net_link_body(link), *end = text + link->head.body;
+	bool fabric = link->head.value & XPMD_NET_HAS_FABRIC;
 
+	if (link->head.value & ~(uint64_t)XPMD_NET_HAS_ALL ||
+	    (fabric && !(net.shared && net.setup.fabric[0])))
+		quit();
 	for (unsigned int i = 0; i < 3; i++) {
 		strings[i] = NULL;
 		if (!(link->head.value >> i & 1))
@@ -462,7 +490,9 @@ static void take_partition(const struct xpmd_net_link *link)
 		.name = strings[0],
 		.address = strings[1],
 		.key_file = strings[2],
+		.fabric = fabric,
 	};
+	net.on_fabric += fabric;
 }
 
 /* xpmemd is believed; but what can't be is not made into something. */
@@ -540,6 +570,8 @@ static int begin_transport(void)
 		/* xpmemd counts what waits, and a little later than it is here. */
 		.send_limit = net.setup.send_limit ? net.setup.send_limit * 2 : 0,
 		.open_file = open_file,
+		.fabric = or_none(net.setup.fabric),
+		.fabric_min = net.setup.fabric_min,
 	};
 	net.sessions = calloc(net.nr_partitions + 1, sizeof(*net.sessions));
 	if (net.sessions)
@@ -640,9 +672,40 @@ static int find_xpmemd(int argc, char **argv)
 	return XPMD_NET_FD;
 }
 
+/*
+ * Locks itself in, and listens on the fabric: the kernel lets a fabric's devices be used by
+ * who has opened them as the very same, so they are opened when nothing of that changes
+ * any more, and before the last fence, with which no library is loaded.
+ */
+static int enter_sandbox(void)
+{
+	uint64_t limit = net.setup.send_limit ? net.setup.send_limit : 1ull << 30;
+	uint64_t partitions = net.nr_partitions;
+	struct xpmd_net_sandbox sandbox = {
+		.uid = net.setup.uid,
+		.gid = net.setup.gid,
+		.descriptors = DESCRIPTORS_BASE + 2 * partitions + net.nr_listen,
+		.memory = MEMORY_BASE + partitions * (MEMORY_EACH + 4 * limit),
+		.fabric = net.on_fabric && xpmd_net_sandbox_takes_fabric(),
+	};
+	int rc;
+
+	if (sandbox.fabric) {
+		sandbox.descriptors += FABRIC_DESCRIPTORS_BASE +
+				       FABRIC_DESCRIPTORS_EACH * net.on_fabric;
+		sandbox.memory += FABRIC_MEMORY_BASE + FABRIC_MEMORY_EACH * net.on_fabric;
+		sandbox.threads = FABRIC_THREADS_BASE + net.on_fabric;
+	}
+	rc = xpmd_net_sandbox_begin(&sandbox);
+	if (rc >= 0 && sandbox.fabric && xpmd_transport_listen_fabric(net.transport) < 0)
+		sandbox.fabric = false;
+	if (rc >= 0 && net.on_fabric && !sandbox.fabric)
+		xpmd_log(LOG_ERR, "going on without the fabric: pages go by TLS");
+	return rc < 0 ? rc : xpmd_net_sandbox_end(&sandbox);
+}
+
 int main(int argc, char **argv)
 {
-	uint64_t limit, partitions;
 	int rc;
 
 	prctl(PR_SET_NAME, "xpmemd-net", 0, 0, 0);
@@ -657,12 +720,8 @@ int main(int argc, char **argv)
 		rc = begin_transport();
 	if (rc >= 0)
 		rc = begin_loop();
-	partitions = net.nr_partitions;
-	limit = net.setup.send_limit ? net.setup.send_limit : 1ull << 30;
 	if (rc >= 0)
-		rc = xpmd_net_sandbox(net.setup.uid, net.setup.gid, DESCRIPTORS_BASE +
-				      2 * partitions + net.nr_listen,
-				      MEMORY_BASE + partitions * (MEMORY_EACH + 4 * limit));
+		rc = enter_sandbox();
 	if (rc < 0)
 		quit();
 	tell_ready();

@@ -123,6 +123,8 @@ static void add_numbers(const struct xpmd_transport *t, size_t i,
 	counts->frames_received += shared_value(&numbers->frames_received);
 	counts->refused += shared_value(&numbers->refused);
 	counts->sessions += shared_value(&numbers->sessions);
+	counts->fabric_sent += shared_value(&numbers->fabric_sent);
+	counts->fabric_received += shared_value(&numbers->fabric_received);
 }
 
 static void forget_shared(struct xpmd_transport *t)
@@ -744,8 +746,11 @@ void xpmd_transport_counts(const struct xpmd_transport *t, uint32_t partition,
 	*counts = (struct xpmd_transport_counts){ 0 };
 	if (i >= 0) {
 		*counts = t->peers[i].before;
-		if (t->shared)
+		if (t->shared) {
 			add_numbers(t, (size_t)i, counts);
+			counts->fabric_up = xpmd_transport_is_up(t, partition) &&
+					    shared_value(&t->shared->partitions[i].fabric_up);
+		}
 	} else if (!partition) {
 		counts->refused = t->refused_before;
 		if (t->shared)

@@ -57,10 +57,12 @@ enum xpmd_net_type {
 	XPMD_NET_METRICS,	/* asked; or body: part of the text, @value: more comes */
 };
 
-/* @value of PARTITION: which of the strings are there */
+/* @value of PARTITION: which of the strings are there; pages are to pass the fabric */
 #define XPMD_NET_HAS_NAME	(1u << 0)
 #define XPMD_NET_HAS_ADDRESS	(1u << 1)
 #define XPMD_NET_HAS_KEY	(1u << 2)
+#define XPMD_NET_HAS_FABRIC	(1u << 3)
+#define XPMD_NET_HAS_ALL	((1u << 4) - 1)
 
 struct xpmd_net_head {
 	uint32_t length;	/* of this packet */
@@ -88,8 +90,10 @@ struct xpmd_net_setup {
 	uint64_t grace_until;	/* CLOCK_BOOTTIME */
 	uint32_t debug;		/* messages for debugging are wanted, too */
 	uint32_t reserved;
+	uint64_t fabric_min;	/* bytes */
 	char self_name[64];
 	char metrics[XPMD_NET_TEXT_MAX / 8]; /* address, or "" */
+	char fabric[XPMD_NET_TEXT_MAX / 8]; /* the same */
 	char certificate[4096], key[4096], authority[4096]; /* paths; "": none */
 };
 
@@ -97,6 +101,8 @@ struct xpmd_net_setup {
 struct xpmd_net_numbers {
 	uint64_t sent[2], received[2], frames_sent, frames_received, refused, sessions;
 	uint64_t done[2];	/* bytes of FRAMEs that were taken, less those that still wait */
+	uint64_t fabric_sent, fabric_received;
+	uint64_t fabric_up;	/* 0 or 1 */
 };
 
 struct xpmd_net_shared {

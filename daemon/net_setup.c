@@ -72,6 +72,7 @@ static int send_partition(struct xpmd_net_link *link, const struct xpmd_partitio
 	const char *const strings[] = { p->name, p->address, p->key_file };
 	struct xpmd_net_head head = {
 		.type = XPMD_NET_PARTITION, .partition = p->number,
+		.value = p->fabric ? XPMD_NET_HAS_FABRIC : 0,
 	};
 	size_t length = 0;
 
@@ -146,9 +147,11 @@ int xpmd_net_setup(struct xpmd_net_link *link, const struct xpmd_transport_confi
 		.grace_until = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec +
 			       hello->grace_ns,
 		.debug = net->debug,
+		.fabric_min = config->fabric_min,
 	};
 	if (copy_string(setup.self_name, sizeof(setup.self_name), config->self_name) ||
 	    copy_string(setup.metrics, sizeof(setup.metrics), net->metrics) ||
+	    copy_string(setup.fabric, sizeof(setup.fabric), config->fabric) ||
 	    copy_string(setup.certificate, sizeof(setup.certificate), config->certificate) ||
 	    copy_string(setup.key, sizeof(setup.key), config->key) ||
 	    copy_string(setup.authority, sizeof(setup.authority), config->authority))

@@ -116,10 +116,10 @@ int xpmd_transport_new(struct xpmd_transport **ret, sd_event *event,
 		       const struct xpmd_session_ops *ops, void *ctx);
 void xpmd_transport_free(struct xpmd_transport *transport);
 /*
- * Listens on the fabric, if some partition is to be reached by it; before the event loop
- * runs.  The process must have become whom it stays: the kernel lets only who has opened
- * the fabric's devices use them, of the same user and with the same capabilities.  0 or
- * -errno, with the log told why; then all goes by TLS.
+ * Of transport.c alone: listens on the fabric, if some partition is to be reached by it;
+ * before the event loop runs.  The process must have become whom it stays: the kernel lets
+ * only who has opened the fabric's devices use them, of the same user and with the same
+ * capabilities.  0 or -errno, with the log told why; then all goes by TLS.
  */
 int xpmd_transport_listen_fabric(struct xpmd_transport *transport);
 

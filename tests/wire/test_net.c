@@ -7,10 +7,10 @@
 #define _GNU_SOURCE
 #include "log.h"
 #include "net_link.h"
+#include "net_process.h"
 #include "pair.h"
 #include "wire.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -23,42 +23,6 @@
 #define SESSION 7
 
 /* ------------------------------------------------------- one that is real */
-
-static bool is_ours(const char *pid, pid_t *parent_ret)
-{
-	char path[300], name[32] = "";
-	FILE *file;
-	int parent = 0;
-
-	snprintf(path, sizeof(path), "/proc/%s/stat", pid);
-	file = fopen(path, "r");
-	if (!file)
-		return false;
-	if (fscanf(file, "%*d (%31[^)]) %*c %d", name, &parent) != 2)
-		parent = 0;
-	fclose(file);
-	*parent_ret = parent;
-	return !strcmp(name, "xpmemd-net");
-}
-
-/* Those that this process has had started; 0: none */
-static pid_t find_process(void)
-{
-	DIR *dir = opendir("/proc");
-	struct dirent *entry;
-	pid_t found = 0, parent = 0, grandparent = 0;
-	char text[16];
-
-	while ((entry = readdir(dir)))
-		if (is_ours(entry->d_name, &parent)) {
-			snprintf(text, sizeof(text), "%d", parent);
-			is_ours(text, &grandparent);
-			if (grandparent == getpid())
-				found = atoi(entry->d_name);
-		}
-	closedir(dir);
-	return found;
-}
 
 static uint64_t starts(const struct peer *peer)
 {
@@ -119,19 +83,6 @@ START_TEST(ends_with_xpmemd)
 	peers_end();
 }
 END_TEST
-
-static void expect_line(const char *file, const char *line)
-{
-	char path[64], text[4096] = "";
-	FILE *status;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", find_process(), file);
-	status = fopen(path, "r");
-	ck_assert_ptr_nonnull(status);
-	ck_assert_uint_gt(fread(text, 1, sizeof(text) - 1, status), 0);
-	fclose(status);
-	ck_assert_msg(strstr(text, line) != NULL, "no \"%s\" in %s:\n%s", line, path, text);
-}
 
 /* What is left of the system to it */
 START_TEST(sandbox)
@@ -636,6 +587,25 @@ START_TEST(evil_log)
 }
 END_TEST
 
+/* Numbers are only that: there is no fabric without a session, and more than one is one. */
+START_TEST(evil_numbers)
+{
+	struct xpmd_transport_counts counts;
+
+	fake_start();
+	fake_ready();
+	fake.shared->partitions[0].fabric_up = 77;
+	fake.shared->partitions[0].fabric_sent = UINT64_MAX;
+	xpmd_transport_counts(a.transport, 2, &counts);
+	ck_assert(!counts.fabric_up);
+	fake_session();
+	fake.shared->partitions[0].fabric_up = 77;
+	xpmd_transport_counts(a.transport, 2, &counts);
+	ck_assert(counts.fabric_up);
+	fake_stop();
+}
+END_TEST
+
 /* It says that all was passed on, or less than nothing, and reads nothing. */
 START_TEST(does_not_read)
 {
@@ -688,6 +658,7 @@ int main(void)
 	add_case(suite, "evil_frames", evil_frames);
 	add_case(suite, "evil_records", evil_records);
 	add_case(suite, "evil_log", evil_log);
+	add_case(suite, "evil_numbers", evil_numbers);
 	add_case(suite, "does_not_read", does_not_read);
 	return run_suite(suite);
 }
