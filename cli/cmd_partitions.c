@@ -18,6 +18,7 @@ static void print_table(const struct cli *cli, const json_t *partitions)
 		const char *address = daemon_text(entry, "address");
 		bool read_only = json_is_true(json_object_get(entry, "read_only"));
 		bool up = json_is_true(json_object_get(entry, "up"));
+		bool fabric = json_is_true(json_object_get(entry, "fabric_up"));
 
 		table_add(table, "%lld", daemon_number(entry, "number"));
 		table_add(table, "%s", daemon_text(entry, "name"));
@@ -28,7 +29,9 @@ static void print_table(const struct cli *cli, const json_t *partitions)
 		table_add(table, "%s",
 			  human_size((uint64_t)daemon_number(entry, "bytes_received")));
 		table_add(table, "%s", coloured(cli->colour, up ? COLOUR_GREEN : COLOUR_RED,
-						up ? "up" : "down"));
+						!up	 ? "down" :
+						  fabric ? "up, fabric" :
+							   "up"));
 	}
 	table_print(table);
 }

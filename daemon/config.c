@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include "address.h"
+#include "rma.h"
 #include "uapi/xpmem_ctl.h"
 #include "xpmem_owner.h"
 
@@ -27,6 +28,7 @@
 #define DEFAULT_LISTEN	"tcp://[::]:7474"
 #define DEFAULT_CONTROL	"/run/xpmem/control.sock"
 #define DEFAULT_NET_USER "xpmem-net"
+#define DEFAULT_FABRIC_MIN 16384
 
 struct setting {
 	const cfg_t *section;
@@ -304,6 +306,11 @@ static void read_partition(struct xpmd_config *config, struct xpmd_partition *pa
 							     : XPMD_USERS_MUNGE;
 	partition->read_only = choice(section, "access", accesses);
 	partition->pages_max = number(section, "pages_max", 0, LONG_MAX);
+	partition->fabric = cfg_getbool(section, "fabric");
+	if (partition->fabric && !config->fabric)
+		mistake(line_of(section, "fabric"),
+			"partition \"%s\" has a fabric, and this one has none: fabric = \"%s\"",
+			cfg_title(section), XPMD_RMA_ADDRESS);
 }
 
 static void read_listen(struct xpmd_config *config, cfg_t *cfg)
@@ -320,6 +327,22 @@ static void read_listen(struct xpmd_config *config, cfg_t *cfg)
 		if (config->listen[i])
 			check_address(line_of(cfg, "listen"), "listen", config->listen[i]);
 	}
+}
+
+static void read_fabric(struct xpmd_config *config, cfg_t *cfg)
+{
+	int line = line_of(cfg, "fabric");
+	const char *why;
+
+	config->fabric_min = number(cfg, "fabric_min", XPMD_PAGE, XPMD_PAGE * XPMD_MAX_PAGES);
+	config->fabric = copy(cfg_getstr(cfg, "fabric"));
+	if (!config->fabric)
+		return;
+	why = xpmd_rma_check(config->fabric);
+	if (why)
+		mistake(line, "fabric: \"%s\": %s", config->fabric, why);
+	else if (strcmp(strrchr(config->fabric, ':'), ":0") == 0)
+		mistake(line, "fabric: \"%s\" has no port", config->fabric);
 }
 
 static void read_all(struct xpmd_config *config, cfg_t *cfg)
@@ -375,6 +398,8 @@ static void read_all(struct xpmd_config *config, cfg_t *cfg)
 			"metrics: \"%s\" is no address and port (127.0.0.1:9474, [::1]:9474)",
 			config->metrics);
 
+	read_fabric(config, cfg);
+
 	config->partitions = calloc(n ? n : 1, sizeof(*config->partitions));
 	if (!config->partitions || !config->listen) {
 		mistake(0, "%s", strerror(ENOMEM));
@@ -395,6 +420,7 @@ struct xpmd_config *xpmd_config_read(const char *path_name)
 		CFG_STR("users", "munge", CFGF_NONE),
 		CFG_STR("access", "read-write", CFGF_NONE),
 		CFG_INT("pages_max", 0, CFGF_NONE),
+		CFG_BOOL("fabric", cfg_false, CFGF_NONE),
 		CFG_END()
 	};
 	cfg_opt_t options[] = {
@@ -416,6 +442,8 @@ struct xpmd_config *xpmd_config_read(const char *path_name)
 		CFG_STR("munge_socket", NULL, CFGF_NONE),
 		CFG_STR("net_user", DEFAULT_NET_USER, CFGF_NONE),
 		CFG_STR("metrics", NULL, CFGF_NONE),
+		CFG_STR("fabric", NULL, CFGF_NONE),
+		CFG_INT_CB("fabric_min", DEFAULT_FABRIC_MIN, CFGF_NONE, parse_size),
 		CFG_SEC("partition", of_partition, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 		CFG_END()
 	};
@@ -481,5 +509,6 @@ void xpmd_config_free(struct xpmd_config *config)
 	free(config->munge_socket);
 	free(config->net_user);
 	free(config->metrics);
+	free(config->fabric);
 	free(config);
 }

@@ -84,7 +84,7 @@ static json_t *get_partitions(struct xpmd *d)
 
 		xpmd_transport_counts(d->transport, p->number, &counts);
 		json_array_append_new(list, json_pack(
-			"{s:i, s:s, s:s?, s:b, s:s, s:b, s:o, s:o, s:o, s:o, s:o}",
+			"{s:i, s:s, s:s?, s:b, s:s, s:b, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}",
 			"number", (int)p->number,
 			"name", p->name,
 			"address", p->address,
@@ -94,6 +94,9 @@ static json_t *get_partitions(struct xpmd *d)
 			"pages_max", json_count(p->pages_max),
 			"bytes_sent", json_count(counts.sent[0] + counts.sent[1]),
 			"bytes_received", json_count(counts.received[0] + counts.received[1]),
+			"fabric_up", counts.fabric_up,
+			"fabric_bytes_sent", json_count(counts.fabric_sent),
+			"fabric_bytes_received", json_count(counts.fabric_received),
 			"refused", json_count(counts.refused),
 			"denied", json_count(counts.denied)));
 	}

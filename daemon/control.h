@@ -6,7 +6,8 @@
  *   status      {"version", "partition", "name", "incarnation", "uptime_ms", "grace_ms",
  *               "partitions_up", "partitions", "owners"}
  *   partitions  {"partitions": [{"number", "name", "address", "up", "users",
- *               "read_only", "pages_max", "bytes_sent", "bytes_received", "refused"}]}
+ *               "read_only", "pages_max", "bytes_sent", "bytes_received", "fabric_up",
+ *               "fabric_bytes_sent", "fabric_bytes_received", "refused"}]}
  *   segments    {"segments": [{"segid", "pages", "pid", "connected", "lost", "permits"}]}
  *   remote      {"segments": [{"segid", "partition", "pages", "uid", "write"}]}
  *   counters    {"home": {...}, "replica": {...}, "records": {...}}

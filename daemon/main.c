@@ -371,6 +371,8 @@ static int begin_transport(struct xpmd *d, const struct options *options)
 		.key = config->key,
 		.authority = config->authority,
 		.send_limit = SEND_LIMIT,
+		.fabric = config->fabric,
+		.fabric_min = config->fabric_min,
 	};
 	struct xpmd_net_config net = {
 		.start = d->net_start,

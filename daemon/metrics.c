@@ -66,8 +66,34 @@ static void write_partitions(FILE *file, const struct xpmd *d)
 	}
 }
 
+/* Of the partitions that are to be reached by one */
+static void write_fabric(FILE *file, const struct xpmd *d)
+{
+	if (!d->config->fabric)
+		return;
+	fprintf(file, "# HELP xpmemd_fabric_up Whether pages can pass the fabric\n"
+		      "# TYPE xpmemd_fabric_up gauge\n");
+	for (size_t i = 0; i < d->config->nr_partitions; i++)
+		if (d->config->partitions[i].fabric)
+			fprintf(file, "xpmemd_fabric_up{partition=\"%s\"} %d\n",
+				d->config->partitions[i].name, counts_of(d, i).fabric_up);
+	fprintf(file, "# HELP xpmemd_fabric_bytes_total Bytes of pages that passed the fabric\n"
+		      "# TYPE xpmemd_fabric_bytes_total counter\n");
+	for (size_t i = 0; i < d->config->nr_partitions; i++) {
+		const struct xpmd_partition *p = &d->config->partitions[i];
+		struct xpmd_transport_counts counts = counts_of(d, i);
+
+		if (p->fabric)
+			fprintf(file,
+				"xpmemd_fabric_bytes_total{partition=\"%s\",direction=\"sent\"} %" PRIu64 "\n"
+				"xpmemd_fabric_bytes_total{partition=\"%s\",direction=\"received\"} %" PRIu64 "\n",
+				p->name, counts.fabric_sent, p->name, counts.fabric_received);
+	}
+}
+
 void xpmd_metrics_write(const struct xpmd *d, FILE *to)
 {
 	write_partitions(to, d);
+	write_fabric(to, d);
 	xpmd_counters_each(d, write_counter, to);
 }

@@ -58,6 +58,8 @@ static void compare(const struct xpmd_config *was, const struct xpmd_config *is)
 		say("a socket or metrics");
 	if (!same(was->net_user, is->net_user))
 		say("net_user");
+	if (!same(was->fabric, is->fabric) || was->fabric_min != is->fabric_min)
+		say("fabric or fabric_min");
 }
 
 static void take_over(struct xpmd_partition *was, const struct xpmd_partition *is)
@@ -66,8 +68,8 @@ static void take_over(struct xpmd_partition *was, const struct xpmd_partition *i
 	was->read_only = is->read_only;
 	was->pages_max = is->pages_max;
 	if (!same(was->name, is->name) || !same(was->address, is->address) ||
-	    !same(was->key_file, is->key_file))
-		say("a partition's name, address or key_file");
+	    !same(was->key_file, is->key_file) || was->fabric != is->fabric)
+		say("a partition's name, address, key_file or fabric");
 }
 
 void xpmd_reload(struct xpmd *d)

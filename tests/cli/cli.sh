@@ -197,6 +197,11 @@ partitions()
 	run partitions
 	same "exit status" 0 $status
 	has "peer" '^ +2  two +tcp://192.0.2.2:7474  munge  rw +4\.0K +123B  up$'
+	put /daemon/partitions "$(jq -c '.partitions[0] += {fabric_up: true,
+		fabric_bytes_sent: 8192, fabric_bytes_received: 4096}' "$root/daemon/partitions")"
+	run partitions
+	has "peer on a fabric" '^ +2  two .*  up, fabric$'
+	valid partitions
 	put /daemon/partitions 'nonsense'
 	run partitions
 	same "says so" "xpmem: xpmemd does not answer as it should" "$errors"

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "check_main.h"
 #include "config.h"
+#include "rma.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -106,6 +107,8 @@ START_TEST(defaults)
 	ck_assert_str_eq(config->owner_socket, "/run/xpmem/owner.sock");
 	ck_assert_str_eq(config->control_socket, "/run/xpmem/control.sock");
 	ck_assert_ptr_null(config->metrics);
+	ck_assert_ptr_null(config->fabric);
+	ck_assert_uint_eq(config->fabric_min, 16384);
 	ck_assert_uint_eq(config->nr_partitions, 0);
 	xpmd_config_free(config);
 }
@@ -207,6 +210,36 @@ START_TEST(addresses)
 	refused(GOOD PARTITION("\taddress = \"b:7474\"\n"), 6, "no address");
 	refused(GOOD "listen = {}\n" PARTITION(""), 7, "neither can connect");
 	refused(GOOD "metrics = \"localhost:80\"\n", 3, "metrics");
+	refused(GOOD "fabric_min = 2M\n", 3, "fabric_min is 2097152");
+	refused(GOOD PARTITION("\tfabric = true\n"), 6, "this one has none");
+	refused(GOOD PARTITION("\tfabric = maybe\n"), 6, "fabric");
+}
+END_TEST
+
+/* In a build without libfabric each is refused, and says so. */
+START_TEST(fabric)
+{
+#define FABRIC "fabric = \"verbs://192.0.2.1:7475\"\nfabric_min = 1M\n"
+	bool without = xpmd_rma_check("verbs://192.0.2.1:7475") != NULL;
+	struct xpmd_config *config;
+
+	refused(GOOD "fabric = \"verbs://0.0.0.0:7475\"\n", 3, without ? "libfabric" : "one of this");
+	refused(GOOD "fabric = \"192.0.2.1:7475\"\n", 3, without ? "libfabric" : "none of a fabric");
+	refused(GOOD "fabric = \"verbs://alpha:7475\"\n", 3, without ? "libfabric" : "no address");
+	refused(GOOD "fabric = \"verbs://192.0.2.1:0\"\n", 3, without ? "libfabric" : "no port");
+	if (without) {
+		refused(GOOD FABRIC, 3, "built without libfabric");
+		return;
+	}
+	config = read_text(GOOD FABRIC PARTITION("\tfabric = true\n"));
+	ck_assert_msg(config, "%s", said);
+	ck_assert_str_eq(config->fabric, "verbs://192.0.2.1:7475");
+	ck_assert_uint_eq(config->fabric_min, 1 << 20);
+	ck_assert(config->partitions[0].fabric);
+	xpmd_config_free(config);
+	config = read_text(GOOD FABRIC PARTITION(""));
+	ck_assert(!config->partitions[0].fabric);
+	xpmd_config_free(config);
 }
 END_TEST
 
@@ -267,6 +300,7 @@ int main(void)
 	add_case(suite, "times", times);
 	add_case(suite, "sizes", sizes);
 	add_case(suite, "addresses", addresses);
+	add_case(suite, "fabric", fabric);
 	add_case(suite, "keys", keys);
 	add_case(suite, "certificates", certificates);
 	add_case(suite, "words", words);
