@@ -10,6 +10,7 @@ PARTITION_CONF=$PARTITION_DIR/xpmemd.conf
 PARTITION_LOG=$XPMEM_EXCHANGE/xpmemd.guest$XPMEM_GUEST.log
 
 # PARTITION_USERS (trust), PARTITION_SECRET, PARTITION_NUMBER: for tests of what is wrong.
+# With PARTITION_FABRIC pages pass that fabric, verbs or tcp.
 #
 # partition_configure [LINE...]: the lines are settings of the whole
 partition_configure() {
@@ -21,6 +22,11 @@ partition_configure() {
 		echo "listen = { \"tcp://192.0.2.$XPMEM_GUEST:7474\" }"
 		echo "net_user = nobody"
 		echo "control_socket = \"$PARTITION_DIR/control.sock\""
+		[[ -z ${PARTITION_FABRIC:-} ]] || {
+			echo "fabric = \"$PARTITION_FABRIC://192.0.2.$XPMEM_GUEST:7475\""
+			echo "fabric_min = 4K"
+			echo "metrics = \"127.0.0.1:9474\""
+		}
 		(($# == 0)) || printf '%s\n' "$@"
 		for ((i = 1; i <= XPMEM_GUESTS; i++)); do
 			((i != XPMEM_GUEST)) || continue
@@ -33,6 +39,7 @@ partition_configure() {
 			echo "	address = \"tcp://192.0.2.$i:7474\""
 			echo "	key_file = \"$PARTITION_DIR/key.$i\""
 			echo "	users = ${PARTITION_USERS:-trust}"
+			[[ -z ${PARTITION_FABRIC:-} ]] || echo "	fabric = true"
 			echo "}"
 		done
 	} >"$PARTITION_CONF"
@@ -51,6 +58,14 @@ partition_daemon() {
 		sleep 0.1
 	done
 	PARTITION_START_MS=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000))
+}
+
+# partition_metric NAME: the sum of its values
+partition_metric() {
+	exec 7<>/dev/tcp/127.0.0.1/9474 || return
+	printf 'GET /metrics HTTP/1.0\r\n\r\n' >&7
+	tr -d '\r' <&7 | awk -v name="$1" 'index($1, name) == 1 { sum += $2 } END { print sum + 0 }'
+	exec 7>&-
 }
 
 # partition_begin MODULES BUILD [LINE...]

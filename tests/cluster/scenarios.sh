@@ -64,6 +64,49 @@ cluster_history() {
 	"$build/tests/cluster/programs/linearize" "$CLUSTER_DIR"/history.*
 }
 
+# The link to each other guest is a fabric, too: RDMA over Ethernet, by software.
+cluster_fabric_devices() {
+	local i
+	modprobe rdma_rxe && modprobe rdma_ucm || return
+	for ((i = 1; i <= XPMEM_GUESTS; i++)); do
+		((i == XPMEM_GUEST)) || rdma dev show "rxe$i" >/dev/null 2>&1 ||
+			rdma link add "rxe$i" type rxe netdev "to$i" || return
+	done
+}
+
+# Pages pass a fabric: what is right over TLS is right over it, and they did.
+cluster_fabric() {
+	local status=0 try up=0 sent received PARTITION_FABRIC=verbs
+	cluster_fabric_devices || { echo "no soft-RoCE in this kernel"; return 77; }
+	partition_restart "$build" || return
+	for ((try = 0; try < 300 && up < XPMEM_GUESTS - 1; try++)); do
+		sleep 0.1
+		up=$(partition_metric xpmemd_fabric_up)
+	done
+	echo "connected on the fabric with $up after $try tries"
+	partition_meet fabric.up
+	((up == XPMEM_GUESTS - 1)) || status=1
+	cluster_program 1 owner_events --seconds 300 || status=1
+	partition_meet fabric.events
+	cluster_program 2 history --operations 300 --seconds 300 || status=1
+	partition_meet fabric.history
+	if ((XPMEM_GUEST == 1)); then
+		"$build/tests/cluster/programs/linearize" "$CLUSTER_DIR"/history.* || status=1
+	fi
+	sent=$(partition_metric 'xpmemd_fabric_bytes_total{partition="guest1",direction="sent"}')
+	((XPMEM_GUEST != 1)) ||
+		sent=$(partition_metric 'xpmemd_fabric_bytes_total{partition="guest2",direction="sent"}')
+	received=$(partition_metric xpmemd_fabric_bytes_total)
+	received=$((received - sent))
+	up=$(partition_metric xpmemd_fabric_up)
+	echo "$sent bytes of pages sent by the fabric, $received received, $up connected at the end"
+	((sent > 1 << 18 && received > 1 << 18 && up == XPMEM_GUESTS - 1)) || status=1
+	partition_meet fabric.counted
+	PARTITION_FABRIC='' partition_restart "$build" || status=1
+	partition_meet fabric.off
+	return $status
+}
+
 # cluster_cases PROGRAM CASE...: cases of a program of tests/
 cluster_cases() {
 	local program=$1 name

@@ -14,7 +14,7 @@
 SUITE_PASSED=0 SUITE_FAILED=0 SUITE_SKIPPED=0 SUITE_PATTERNS=()
 
 # In two guests that are two partitions, in the last test one of them loses power; in three
-SUITE_CLUSTER=(queue heat owner-events litmus history vsock munge security reclaim daemon-restart nemesis partition-death)
+SUITE_CLUSTER=(queue heat owner-events litmus history fabric vsock munge security reclaim daemon-restart nemesis partition-death)
 SUITE_CLUSTER_3=(queue-3 heat-3 litmus-3)
 # Run when a pattern asks for them, and not else: they take long
 SUITE_BY_NAME=(cluster.daemon-restart cluster.nemesis cluster.heat-3 cluster.litmus-3)
