@@ -67,6 +67,7 @@ void partitions_new(struct partition p[2], const char *settings)
 		p[i].number = i + 1;
 		p[i].port = free_port();
 		p[i].metrics_port = free_port();
+		p[i].fabric_port = free_port();
 		snprintf(p[i].directory, sizeof(p[i].directory), "%s/%u", base, i + 1);
 		ck_assert_int_eq(mkdir(p[i].directory, 0700), 0);
 		snprintf(p[i].owner_socket, sizeof(p[i].owner_socket), "%s/owner", p[i].directory);

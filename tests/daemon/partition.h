@@ -8,7 +8,7 @@
 #include "module.h"
 
 struct partition {
-	unsigned int number, port, metrics_port;
+	unsigned int number, port, metrics_port, fabric_port;
 	char directory[64], owner_socket[96], control_socket[96];
 	struct module module;
 	pid_t daemon;
