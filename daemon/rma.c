@@ -10,7 +10,9 @@
  * A connection that this side makes is set up by a thread (struct setup): to resolve the
  * address of the other end, verbs waits up to two seconds.  Neither waits for the other:
  * who is given up is freed by the thread, and what the thread has made is handed over
- * by an eventfd.
+ * by an eventfd.  Another thread closes what has ended (struct closing): the kernel waits
+ * then for messages of its connection manager, which may not be there for as long as
+ * the fabric is cut.
  *
  * The cache of registrations must be off.  With it memory stays registered after
  * fi_close(), and keys would open it.
@@ -45,15 +47,7 @@
 #define FREE_SECONDS	6	/* twice what verbs waits, and more */
 #define EVENT_DATA	512	/* no fabric lets others send more with a request */
 #define KEY_TRIES	8
-
-/* What threads use, too: freed by the last */
-struct core {
-	pthread_mutex_t lock;
-	pthread_cond_t ended;
-	unsigned int users;	/* the listener, and threads */
-	struct fi_info *info;	/* of the listener */
-	struct fid_fabric *fabric;
-};
+#define CLOSINGS_MAX	8		/* with more than these there are no new connections */
 
 /* What a connection is made of */
 struct ends {
@@ -63,6 +57,24 @@ struct ends {
 	struct fid_ep *ep;
 	uint64_t mr_mode;
 	size_t key_size;
+};
+
+/* What a connection was made of, which nobody uses any more */
+struct closing {
+	STAILQ_ENTRY(closing) entry;
+	struct ends ends;
+};
+
+/* What threads use, too: freed by the last */
+struct core {
+	pthread_mutex_t lock;
+	pthread_cond_t ended;
+	unsigned int users;	/* the listener, and threads */
+	struct fi_info *info;	/* of the listener */
+	struct fid_fabric *fabric;
+	STAILQ_HEAD(, closing) closings;
+	unsigned int nr_closings; /* and the one that is being closed */
+	bool closes;		/* there is a thread for them */
 };
 
 struct setup {
@@ -136,24 +148,6 @@ static struct fi_info *make_hints(const char *provider, const struct sockaddr_st
 
 /* ------------------------------------------------------------------ core */
 
-static void core_put(struct core *core)
-{
-	bool last;
-
-	pthread_mutex_lock(&core->lock);
-	last = --core->users == 0;
-	pthread_cond_signal(&core->ended);
-	pthread_mutex_unlock(&core->lock);
-	if (!last)
-		return;
-	if (core->fabric)
-		fi_close(&core->fabric->fid);
-	fi_freeinfo(core->info);
-	pthread_cond_destroy(&core->ended);
-	pthread_mutex_destroy(&core->lock);
-	free(core);
-}
-
 static void close_ends(struct ends *ends)
 {
 	if (ends->ep)
@@ -165,6 +159,114 @@ static void close_ends(struct ends *ends)
 	if (ends->domain)
 		fi_close(&ends->domain->fid);
 	memset(ends, 0, sizeof(*ends));
+}
+
+static void close_all(struct core *core)
+{
+	struct closing *closing;
+
+	pthread_mutex_lock(&core->lock);
+	while ((closing = STAILQ_FIRST(&core->closings))) {
+		STAILQ_REMOVE_HEAD(&core->closings, entry);
+		pthread_mutex_unlock(&core->lock);
+		close_ends(&closing->ends);
+		free(closing);
+		pthread_mutex_lock(&core->lock);
+		core->nr_closings--;
+	}
+	core->closes = false;
+	pthread_mutex_unlock(&core->lock);
+}
+
+static void core_put(struct core *core)
+{
+	bool last;
+
+	pthread_mutex_lock(&core->lock);
+	last = --core->users == 0;
+	pthread_cond_signal(&core->ended);
+	pthread_mutex_unlock(&core->lock);
+	if (!last)
+		return;
+	close_all(core);
+	if (core->fabric)
+		fi_close(&core->fabric->fid);
+	fi_freeinfo(core->info);
+	pthread_cond_destroy(&core->ended);
+	pthread_mutex_destroy(&core->lock);
+	free(core);
+}
+
+static bool may_open(struct core *core)
+{
+	bool may;
+
+	pthread_mutex_lock(&core->lock);
+	may = core->nr_closings < CLOSINGS_MAX;
+	pthread_mutex_unlock(&core->lock);
+	return may;
+}
+
+/* -errno: there is none */
+static int start_thread(void *(*run)(void *), void *argument)
+{
+	sigset_t all, before;
+	pthread_attr_t attributes;
+	pthread_t thread;
+	int rc;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&thread, &attributes, run, argument);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return -rc;
+}
+
+static void *run_closings(void *argument)
+{
+	struct core *core = argument;
+
+	close_all(core);
+	core_put(core);
+	return NULL;
+}
+
+/*
+ * Closes them, and does not wait for that.  What can't be closed yet has its descriptors
+ * until then, which TLS needs, too: see may_open().
+ */
+static void close_later(struct core *core, struct ends *ends)
+{
+	struct closing *closing;
+	bool start;
+
+	if (!ends->domain)
+		return;
+	closing = malloc(sizeof(*closing));
+	if (!closing) {
+		close_ends(ends);
+		return;
+	}
+	closing->ends = *ends;
+	memset(ends, 0, sizeof(*ends));
+	pthread_mutex_lock(&core->lock);
+	STAILQ_INSERT_TAIL(&core->closings, closing, entry);
+	core->nr_closings++;
+	start = !core->closes;
+	core->closes = true;
+	core->users += start;
+	pthread_mutex_unlock(&core->lock);
+	if (!start || start_thread(run_closings, core) == 0)
+		return;
+	/* The next that ends tries again. */
+	pthread_mutex_lock(&core->lock);
+	core->closes = false;
+	core->users--;
+	pthread_mutex_unlock(&core->lock);
 }
 
 /* All but the connection: 0 or what libfabric says.  What was made stays in @ends. */
@@ -234,7 +336,7 @@ static void setup_free(struct setup *setup)
 {
 	struct core *core = setup->core;
 
-	close_ends(&setup->ends);
+	close_later(core, &setup->ends);
 	close(setup->fd);
 	free(setup);
 	core_put(core);
@@ -261,22 +363,11 @@ static void *run_setup(void *argument)
 /* It takes over all of the setup: 0 or -errno, and nothing is left. */
 static int start_setup(struct setup *setup)
 {
-	sigset_t all, before;
-	pthread_attr_t attributes;
-	pthread_t thread;
-	int rc;
+	int rc = start_thread(run_setup, setup);
 
-	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&thread, &attributes, run_setup, setup);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	if (rc)
+	if (rc < 0)
 		setup_free(setup);
-	return -rc;
+	return rc;
 }
 
 static void abandon_setup(struct setup *setup)
@@ -467,10 +558,14 @@ int xpmd_rma_connect(struct xpmd_rma_link **ret, struct xpmd_rma *rma,
 		     const struct xpmd_address *to, const void *hello, size_t length,
 		     const struct xpmd_rma_link_ops *ops, void *ctx)
 {
-	struct xpmd_rma_link *link = new_link(rma, ops, ctx);
-	struct setup *setup = calloc(1, sizeof(*setup));
+	struct xpmd_rma_link *link;
+	struct setup *setup;
 	int rc = -ENOMEM;
 
+	if (!may_open(rma->core))
+		return -EBUSY;
+	link = new_link(rma, ops, ctx);
+	setup = calloc(1, sizeof(*setup));
 	if (!link || !setup || length > sizeof(setup->hello))
 		goto err;
 	*setup = (struct setup){
@@ -511,9 +606,12 @@ err:
 int xpmd_rma_accept(struct xpmd_rma_link **ret, struct xpmd_rma_request *request,
 		    const struct xpmd_rma_link_ops *ops, void *ctx)
 {
-	struct xpmd_rma_link *link = new_link(request->rma, ops, ctx);
+	struct xpmd_rma_link *link;
 	int rc;
 
+	if (!may_open(request->rma->core))
+		return -EBUSY;
+	link = new_link(request->rma, ops, ctx);
 	if (!link)
 		return -ENOMEM;
 	rc = open_ends(&link->ends, request->rma->core->fabric, request->info);
@@ -542,14 +640,12 @@ void xpmd_rma_link_free(struct xpmd_rma_link *link)
 	quiet(link);
 	if (link->setup)
 		abandon_setup(link->setup);
-	/* First: after that nothing reads or writes this side's memory any more. */
-	if (link->ends.ep) {
-		fi_close(&link->ends.ep->fid);
-		link->ends.ep = NULL;
-	}
+	/* After these two nothing reads or writes this side's memory any more. */
+	if (link->ends.ep)
+		fi_shutdown(link->ends.ep, 0);
 	while ((region = TAILQ_FIRST(&link->regions)))
 		xpmd_rma_unregister(link, region);
-	close_ends(&link->ends);
+	close_later(link->rma->core, &link->ends);
 	free(link);
 }
 
@@ -704,6 +800,7 @@ int xpmd_rma_new(struct xpmd_rma **ret, sd_event *event, const char *text,
 	}
 	pthread_mutex_init(&core->lock, NULL);
 	pthread_cond_init(&core->ended, NULL);
+	STAILQ_INIT(&core->closings);
 	core->users = 1;
 	rma->core = core;
 	rma->event = sd_event_ref(event);
@@ -721,7 +818,7 @@ int xpmd_rma_new(struct xpmd_rma **ret, sd_event *event, const char *text,
 	return 0;
 }
 
-/* Threads that still look for the way end soon; a process must not end under them. */
+/* Threads that still look for the way or close end soon; a process must not end under them. */
 static void wait_for_setups(struct core *core)
 {
 	struct timespec end;

@@ -7,8 +7,8 @@
  * for that connection, on that connection, and only until it is unregistered.
  *
  * All of it runs in the one thread of an event loop and never blocks.  What libfabric does
- * only while it waits, which is to find the way to another machine, a thread does that
- * lives as long as that takes.
+ * only while it waits, which is to find the way to another machine and to close a
+ * connection, threads do that live as long as that takes.
  */
 #ifndef XPMD_RMA_H
 #define XPMD_RMA_H
@@ -64,7 +64,7 @@ void xpmd_rma_free(struct xpmd_rma *rma);
 int xpmd_rma_address(const struct xpmd_rma *rma, struct xpmd_address *ret);
 uint32_t xpmd_rma_protocol(const struct xpmd_rma *rma);
 
-/* 0 or -errno; the rest is told by up or down. */
+/* 0 or -errno (EBUSY: too many can't be closed yet); the rest is told by up or down. */
 int xpmd_rma_connect(struct xpmd_rma_link **ret, struct xpmd_rma *rma,
 		     const struct xpmd_address *to, const void *hello, size_t length,
 		     const struct xpmd_rma_link_ops *ops, void *ctx);
