@@ -412,28 +412,43 @@ static void dial(struct xpmd_fabric *fabric)
 		set_timer(fabric, SETUP_USEC);
 }
 
+static void wait_until(uint64_t *wait, uint64_t now, uint64_t end)
+{
+	uint64_t usec = end > now ? end - now : 0;
+
+	if (usec < *wait)
+		*wait = usec;
+}
+
 /* Up: what takes too long, or NULL */
 static const char *look(struct xpmd_fabric *fabric)
 {
-	uint64_t now = now_us(fabric);
-	bool waiting = false;
+	uint64_t now = now_us(fabric), wait = UINT64_MAX;
 	unsigned int i;
 
 	for (i = XPMD_URGENT; i <= XPMD_BULK; i++) {
 		const struct xpmd_fetch *fetch = &fabric->fetches[i];
 		struct xpmd_ring *ring = &fabric->rings[i];
+		uint64_t read_by = fetch->since + fabric->lease_us / 4, fetched_by;
 
 		/* It has not been told yet, that is TCP's matter. */
 		if (fabric->session->conn[i]->queue.length)
 			ring->since = now;
-		if (fetch->conn && now - fetch->since > fabric->lease_us / 3)
+		fetched_by = ring->since + fabric->lease_us * 3;
+		if (fetch->conn && now > read_by)
 			return "pages can't be read";
-		if (ring->count && now - ring->since > fabric->lease_us * 3)
+		if (ring->count && now > fetched_by)
 			return "pages are not fetched";
-		waiting = waiting || fetch->conn || ring->count;
+		if (fetch->conn)
+			wait_until(&wait, now, read_by);
+		if (ring->count)
+			wait_until(&wait, now, fetched_by);
 	}
-	if (waiting)
-		set_timer(fabric, fabric->lease_us / LOOKS);
+	if (wait != UINT64_MAX) {
+		/* Others may begin meanwhile. */
+		wait_until(&wait, now, now + fabric->lease_us / LOOKS);
+		set_timer(fabric, wait + 1);
+	}
 	return NULL;
 }
 

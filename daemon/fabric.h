@@ -15,8 +15,8 @@
  *    partition that behaves keys end before the grant does.
  *
  * While pages are read their channel waits, renewals of leases with it: what is not
- * read within a third of a lease is not waited for, so that the session can begin again
- * before leases end.
+ * read within a quarter of a lease is not waited for, so that the session can begin
+ * again before leases end, which are renewed three times in one.
  *
  * The connection on the fabric is made when the session is up, which does not wait for
  * it, and all goes by TLS until both ends are connected.  So does what is short, and what
