@@ -64,7 +64,7 @@ partition_daemon() {
 partition_metric() {
 	exec 7<>/dev/tcp/127.0.0.1/9474 || return
 	printf 'GET /metrics HTTP/1.0\r\n\r\n' >&7
-	tr -d '\r' <&7 | awk -v name="$1" 'index($1, name) == 1 { sum += $2 } END { print sum + 0 }'
+	timeout 10 tr -d '\r' <&7 | awk -v name="$1" 'index($1, name) == 1 { sum += $2 } END { print sum + 0 }'
 	exec 7>&-
 }
 

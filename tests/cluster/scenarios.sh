@@ -74,34 +74,102 @@ cluster_fabric_devices() {
 	done
 }
 
-# Pages pass a fabric: what is right over TLS is right over it, and they did.
-cluster_fabric() {
-	local status=0 try up=0 sent received PARTITION_FABRIC=verbs
-	cluster_fabric_devices || { echo "no soft-RoCE in this kernel"; return 77; }
-	partition_restart "$build" || return
-	for ((try = 0; try < 300 && up < XPMEM_GUESTS - 1; try++)); do
+# What is cut is RoCE alone, and what this guest gets of it.
+cluster_fabric_cut() {
+	tc qdisc add dev "$1" clsact && tc filter add dev "$1" ingress protocol ip u32 \
+		match ip protocol 17 0xff match ip dport 4791 0xffff action drop
+}
+
+# cluster_fabric_await UP: until it is 1 or 0
+cluster_fabric_await() {
+	local up=2 start=$EPOCHREALTIME ms=0
+	while ((up != $1 && ms < 60000)); do
 		sleep 0.1
 		up=$(partition_metric xpmemd_fabric_up)
+		ms=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000))
 	done
-	echo "connected on the fabric with $up after $try tries"
+	echo "connected on the fabric: $up after $ms ms"
+	((up == $1))
+}
+
+cluster_fabric_bytes() {
+	partition_metric "xpmemd_fabric_bytes_total{partition=\"guest$((3 - XPMEM_GUEST))\",direction=\"$1\"}"
+}
+
+# cluster_fabric_passed SENT RECEIVED AT-LEAST: that much more than before did, both ways
+cluster_fabric_passed() {
+	local sent received
+	sent=$(($(cluster_fabric_bytes sent) - $1))
+	received=$(($(cluster_fabric_bytes received) - $2))
+	echo "$sent bytes of pages sent by the fabric, $received received"
+	((sent >= $3 && received >= $3))
+}
+
+# It has the fabric as another user, without capabilities, and locked in.
+cluster_fabric_is_locked() {
+	local line text
+	text=$(<"/proc/$(pgrep -x xpmemd-net)/status") || return
+	for line in 'Uid:	65534	65534	65534	65534' 'Groups:	 ' 'CapEff:	0000000000000000' \
+		'NoNewPrivs:	1' 'Seccomp:	2'; do
+		[[ $'\n'$text$'\n' == *$'\n'"$line"$'\n'* ]] || { echo "xpmemd-net: not \"$line\""; return 1; }
+	done
+}
+
+# cluster_fabric_history OPERATIONS: of each of four ranks, none of which may fail
+cluster_fabric_history() {
+	local status=0 lines
+	cluster_program 2 history --operations "$1" --seconds 200 || status=1
+	partition_meet "${CLUSTER_DIR##*/}.written"
+	((XPMEM_GUEST == 1)) || return $status
+	"$build/tests/cluster/programs/linearize" "$CLUSTER_DIR"/history.* || status=1
+	lines=$(grep -hv ' -$' "$CLUSTER_DIR"/history.* | wc -l)
+	((lines == 4 * $1)) || { echo "$((4 * $1 - lines)) operations raised SIGBUS"; status=1; }
+	return $status
+}
+
+# Pages pass a fabric: what is right over TLS is right over it, and they did. It is cut
+# under load: nothing is lost, and all goes on by TLS, and by the fabric when it is whole again.
+cluster_fabric() {
+	local status=0 sent received tls load shared=$CLUSTER_DIR to=to$((3 - XPMEM_GUEST)) PARTITION_FABRIC=verbs
+	cluster_fabric_devices || { echo "no soft-RoCE in this kernel"; return 77; }
+	# For slow guests: RoCE finds out that a packet is lost in 2 s.
+	partition_restart "$build" "lease_ms = 9000" || return
+	cluster_fabric_await 1 || status=1
+	cluster_fabric_is_locked || status=1
 	partition_meet fabric.up
-	((up == XPMEM_GUESTS - 1)) || status=1
 	cluster_program 1 owner_events --seconds 300 || status=1
+	cluster_fabric_passed 0 0 $((1 << 16)) || status=1
 	partition_meet fabric.events
-	cluster_program 2 history --operations 300 --seconds 300 || status=1
-	partition_meet fabric.history
-	if ((XPMEM_GUEST == 1)); then
-		"$build/tests/cluster/programs/linearize" "$CLUSTER_DIR"/history.* || status=1
-	fi
-	sent=$(partition_metric 'xpmemd_fabric_bytes_total{partition="guest1",direction="sent"}')
-	((XPMEM_GUEST != 1)) ||
-		sent=$(partition_metric 'xpmemd_fabric_bytes_total{partition="guest2",direction="sent"}')
-	received=$(partition_metric xpmemd_fabric_bytes_total)
-	received=$((received - sent))
-	up=$(partition_metric xpmemd_fabric_up)
-	echo "$sent bytes of pages sent by the fabric, $received received, $up connected at the end"
-	((sent > 1 << 18 && received > 1 << 18 && up == XPMEM_GUESTS - 1)) || status=1
+
+	sent=$(cluster_fabric_bytes sent)
+	CLUSTER_DIR=$shared/cut
+	mkdir -p "$CLUSTER_DIR"
+	cluster_fabric_history 300 &
+	load=$!
+	until (($(cluster_fabric_bytes sent) > sent + (1 << 16))) || ! kill -0 $load; do sleep 0.1; done
+	((XPMEM_GUEST == 1)) || cluster_fabric_cut "$to" || status=1
+	partition_meet fabric.cut
+	cluster_fabric_await 0 || status=1
+	sent=$(cluster_fabric_bytes sent)
+	received=$(cluster_fabric_bytes received)
+	tls=$(partition_metric xpmemd_transport_bytes_total)
+	wait $load || status=1
+	tls=$(($(partition_metric xpmemd_transport_bytes_total) - tls))
+	echo "$tls bytes by TLS while it was cut"
+	((tls > 1 << 17)) || status=1
+	! cluster_fabric_passed "$sent" "$received" 1 || status=1
+	partition_meet fabric.went-on
+
+	((XPMEM_GUEST == 1)) || tc qdisc del dev "$to" clsact || status=1
+	cluster_fabric_await 1 || status=1
+	partition_meet fabric.whole
+	CLUSTER_DIR=$shared/whole
+	mkdir -p "$CLUSTER_DIR"
+	cluster_fabric_history 40 || status=1
+	cluster_fabric_passed "$sent" "$received" $((1 << 16)) || status=1
 	partition_meet fabric.counted
+
+	CLUSTER_DIR=$shared
 	PARTITION_FABRIC='' partition_restart "$build" || status=1
 	partition_meet fabric.off
 	return $status
