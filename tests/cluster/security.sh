@@ -388,8 +388,8 @@ cluster_security() {
 	security_home security_counted "made-up numbers" denied "$denied"
 	security_home security_logged "frames about segments of others" \
 		"refused: .*about a segment of another partition"
-	for name in first second third here; do
-		security_home security_end $name
+	for segment in first second third here; do
+		security_home security_end $segment
 	done
 	partition_meet security.over
 	return $SECURITY_FAILED
