@@ -182,7 +182,7 @@ START_TEST(round_trips)
 		ck_assert_int_eq(decode(&decoded), XPMD_WIRE_OK);
 		expect_same(frame, &decoded);
 	}
-	ck_assert_uint_eq(n, 31);
+	ck_assert_uint_eq(n, 35);
 }
 END_TEST
 
@@ -302,7 +302,7 @@ START_TEST(reasons)
 #define OF(name, field) offsetof(struct xpmem_proto_##name, field), \
 		sizeof(((struct xpmem_proto_##name *)0)->field)
 		{ XPMEM_PROTO_READ, OF(header, type), 0, XPMD_WIRE_TYPE },
-		{ XPMEM_PROTO_READ, OF(header, type), 16, XPMD_WIRE_TYPE },
+		{ XPMEM_PROTO_READ, OF(header, type), XPMEM_PROTO_ENDED + 1, XPMD_WIRE_TYPE },
 		{ XPMEM_PROTO_READ, OF(header, type), 63, XPMD_WIRE_TYPE },
 		{ XPMEM_PROTO_READ, OF(header, type), 75, XPMD_WIRE_TYPE },
 		{ XPMEM_PROTO_READ, OF(header, type), 0x101, XPMD_WIRE_TYPE },
