@@ -460,9 +460,10 @@ static void hung(void)
 	start(DONTNEED);
 	since = ctl_now();
 	count_up(9);
+	/* First: to who waits for others a child that was killed is one that failed. */
+	check(waitpid(daemon, &status, 0) == daemon);
 	await_that(atomic_load(&board->count[1]));
 	took = (ctl_now() - since) / 1000000;
-	check(waitpid(daemon, &status, 0) == daemon);
 	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	check(read_number("/proc/xpmem/counters", "fences") == fences + 1);
 	if (took < 1000 + SKEW_MS || took > 2000 * slowness())
