@@ -157,7 +157,8 @@ enum {
  * @skew_ms: by how much two partitions' clocks may differ over a lease, with the
  *	lateness of timers
  * @fault_ms: how long a fault waits for a page before it raises SIGBUS, and a GET
- *	or ATTACH before it fails with ETIMEDOUT
+ *	or ATTACH before it fails with ETIMEDOUT; up to an eighth longer, as the kernel's
+ *	timers are
  * @replica_limit: bytes of replicas that the module keeps at most, 0: no limit
  * @out_grace_until: time before which nothing may be granted from this home: what
  *	an earlier daemon granted may be in use until then; 0: no earlier daemon
