@@ -723,11 +723,6 @@ int xpmd_exporter_start(struct xpmd_exporter *exporter)
 			       &xpmd_export_owner_ops, exporter);
 }
 
-void xpmd_exporter_give_no_more(struct xpmd_exporter *exporter)
-{
-	xpmd_home_end_all(exporter->d->home, xpmd_now());
-}
-
 bool xpmd_exporter_is_idle(const struct xpmd_exporter *exporter)
 {
 	for (const struct xpmd_export *export = exporter->exports; export; export = export->next)

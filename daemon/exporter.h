@@ -25,8 +25,6 @@ int xpmd_exporter_start(struct xpmd_exporter *exporter);
 /* No owner is listened to any more: workers end. */
 void xpmd_exporter_stop(struct xpmd_exporter *exporter);
 
-/* As the daemon ends: nobody is given anything more. */
-void xpmd_exporter_give_no_more(struct xpmd_exporter *exporter);
 /* Whether what was begun in owners' memory has come to its end */
 bool xpmd_exporter_is_idle(const struct xpmd_exporter *exporter);
 

@@ -243,7 +243,7 @@ static int on_end(sd_event_source *source, const struct signalfd_siginfo *info, 
 	sd_notify(0, "STOPPING=1");
 	run->stopping = true;
 	xpmd_importer_leave(run->d.importer);
-	xpmd_exporter_give_no_more(run->d.exporter);
+	xpmd_home_end_all(run->d.home, xpmd_now());
 	/* What has not come by the end of a lease does not come any more. */
 	if (limit < END_USEC)
 		limit = END_USEC;
