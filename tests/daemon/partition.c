@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "fakectl.h"
+#include "uapi/xpmem_ioctl.h"
 
 /* A port that was free a moment ago */
 static unsigned int free_port(void)
@@ -161,6 +162,14 @@ void partition_kill(struct partition *p)
 	kill(p->daemon, SIGKILL);
 	reap(p);
 	unlink(p->control_socket);
+}
+
+void partition_share(struct partition *p, struct fakeowner *owner, int64_t segid, uint64_t pages)
+{
+	fakeowner_map(owner, segid, pages);
+	module_share(&p->module, segid, owner->memory, pages,
+		     XPMEM_SHARE_READ | XPMEM_SHARE_WRITE);
+	ck_assert_int_eq(fakeowner_connect(owner, p->owner_socket), 0);
 }
 
 static pid_t parent_of(pid_t pid, char name[32])

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include "fakeowner.h"
 #include "module.h"
 
 struct partition {
@@ -28,6 +29,8 @@ void partition_kill_net(struct partition *p);
 void partitions_remove(struct partition p[2]);
 /* Until the session is up */
 void partitions_meet(struct partition p[2]);
+/* A process of it, which is @owner, makes and shares @pages to read and write. */
+void partition_share(struct partition *p, struct fakeowner *owner, int64_t segid, uint64_t pages);
 /* One line of the control socket */
 void partition_ask(struct partition *p, const char *command, char *reply, size_t size);
 

@@ -34,10 +34,7 @@ static void begin_with(const char *settings, const char *lease)
 	partition_start(&p[0]);
 	partition_start(&p[1]);
 	partitions_meet(p);
-	fakeowner_map(&owner, SEGID, PAGES);
-	module_share(&p[0].module, SEGID, owner.memory, PAGES,
-		     XPMEM_SHARE_READ | XPMEM_SHARE_WRITE);
-	ck_assert_int_eq(fakeowner_connect(&owner, p[0].owner_socket), 0);
+	partition_share(&p[0], &owner, SEGID, PAGES);
 }
 
 static void get_all(void)
@@ -478,10 +475,7 @@ START_TEST(two_services)
 	partition_start(&p[0]);
 	partition_start(&p[1]);
 	partitions_meet(p);
-	fakeowner_map(&owner, SEGID, PAGES);
-	module_share(&p[0].module, SEGID, owner.memory, PAGES,
-		     XPMEM_SHARE_READ | XPMEM_SHARE_WRITE);
-	ck_assert_int_eq(fakeowner_connect(&owner, p[0].owner_socket), 0);
+	partition_share(&p[0], &owner, SEGID, PAGES);
 	ck_assert_int_eq(module_get(&p[1].module, SEGID, true), PAGES * 4096);
 	remote_store(1, 5);
 	ck_assert_uint_eq(*fakeowner_word(&owner, 1), 5);

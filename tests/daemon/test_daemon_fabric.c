@@ -32,10 +32,7 @@ static void begin(void)
 		partition_start(&p[i]);
 	}
 	partitions_meet(p);
-	fakeowner_map(&owner, SEGID, PAGES);
-	module_share(&p[0].module, SEGID, owner.memory, PAGES,
-		     XPMEM_SHARE_READ | XPMEM_SHARE_WRITE);
-	ck_assert_int_eq(fakeowner_connect(&owner, p[0].owner_socket), 0);
+	partition_share(&p[0], &owner, SEGID, PAGES);
 	ck_assert_int_eq(module_get(&p[1].module, SEGID, true), PAGES * 4096);
 	ck_assert_int_eq(module_attach(&p[1].module, SEGID, 0, PAGES), 0);
 }
