@@ -64,6 +64,7 @@ static int copy(struct xpm_permit *permit, unsigned long index, unsigned int off
 static int bring_in(struct xpm_segment *segment, const struct xpm_window *w,
 		    struct mm_struct *held, bool populate)
 {
+	struct xpm_reading reading = { .segment = segment };
 	int err;
 
 	if (segment->remote)
@@ -75,7 +76,7 @@ static int bring_in(struct xpm_segment *segment, const struct xpm_window *w,
 	if (populate)
 		err = xpm_owner_populate_nowait(segment, w);
 	if (!err)
-		err = xpm_refresh(segment, w);
+		err = xpm_refresh(&reading, w);
 	xpm_owner_unlock(segment, held);
 	return err;
 }

@@ -118,6 +118,7 @@ static int attachment_mmap(struct file *file, struct vm_area_struct *vma)
 	struct xpm_segment *segment = permit->segment;
 	struct xpm_attachment *attachment;
 	struct xpm_user *user;
+	unsigned int nr;
 	bool dead;
 
 	if (vma->vm_pgoff > xpm_segment_last(segment) ||
@@ -127,7 +128,8 @@ static int attachment_mmap(struct file *file, struct vm_area_struct *vma)
 	user = xpm_user_charge(XPM_RESOURCE_ATTACHMENT);
 	if (IS_ERR(user))
 		return PTR_ERR(user);
-	attachment = kzalloc(sizeof(*attachment), GFP_KERNEL_ACCOUNT);
+	nr = xpm_reaches_for(vma_pages(vma));
+	attachment = kzalloc(struct_size(attachment, reaches.reach, nr), GFP_KERNEL_ACCOUNT);
 	if (!attachment) {
 		xpm_user_uncharge(user, XPM_RESOURCE_ATTACHMENT);
 		return -ENOMEM;
@@ -137,7 +139,7 @@ static int attachment_mmap(struct file *file, struct vm_area_struct *vma)
 	atomic_set(&attachment->vmas, 1);
 	attachment->addr = vma->vm_start;
 	init_rwsem(&attachment->tables);
-	xpm_reach_init(&attachment->reach, vma->vm_pgoff);
+	xpm_reaches_init(&attachment->reaches, nr, vma->vm_pgoff);
 	attachment->permit = permit;
 	INIT_LIST_HEAD(&attachment->link);
 

@@ -22,11 +22,11 @@ struct xpm_attachment {
 	refcount_t ref;
 	atomic_t vmas;
 	struct rw_semaphore tables;	/* insert.c */
-	struct xpm_reach reach;
 	unsigned long addr;		/* where one of its vmas was last seen */
 	struct xpm_permit *permit;	/* held */
 	struct xpm_user *user;		/* charged */
 	struct list_head link;		/* in permit->attachments while it has vmas */
+	struct xpm_reaches reaches;	/* last: of a size of its own */
 };
 
 /* Requests; see xpmem_ioctl.h */

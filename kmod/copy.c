@@ -64,6 +64,7 @@ static int look(struct xpm_segment *segment, unsigned long index, unsigned long 
 		.last = min(index | (LOOK_AHEAD - 1), last),
 		.target = index,
 	};
+	struct xpm_reading reading = { .segment = segment };
 	int err;
 
 	if (xpm_notifier_wait_recalls(segment))
@@ -76,7 +77,7 @@ static int look(struct xpm_segment *segment, unsigned long index, unsigned long 
 		if (err)
 			return err;
 	}
-	err = xpm_refresh(segment, &w);
+	err = xpm_refresh(&reading, &w);
 	xpm_owner_unlock(segment, NULL);
 	return err == -EAGAIN || err == -EINPROGRESS ? 0 : err;
 }

@@ -72,7 +72,7 @@ static int insert_replicas(struct vm_area_struct *vma, struct xpm_window *w)
 		err = xpm_replica_refresh(remote, w) ?: xpm_insert(vma, w);
 	/* Who goes on in sequence comes to the first page that is not here. */
 	if (!err)
-		xpm_reach_extend(&attachment->reach, w);
+		xpm_reach_extend(xpm_reach_of(&attachment->reaches, w->target), w);
 	return err;
 }
 
@@ -117,6 +117,7 @@ static void try_insert(struct xpm_segment *segment, struct xpm_window *w, struct
  */
 static int bring_in(struct xpm_segment *segment, struct xpm_window *w, struct mm_struct *mm)
 {
+	struct xpm_reading reading = { .segment = segment };
 	int err;
 
 	if (segment->remote) {
@@ -133,7 +134,7 @@ static int bring_in(struct xpm_segment *segment, struct xpm_window *w, struct mm
 	err = xpm_owner_populate(segment, w);
 	if (err)
 		return err;
-	err = xpm_refresh(segment, w);
+	err = xpm_refresh(&reading, w);
 	if (!err)
 		try_insert(segment, w, mm);
 	xpm_owner_unlock(segment, NULL);
@@ -148,21 +149,27 @@ static vm_fault_t fault_error(struct xpm_segment *segment, const struct xpm_wind
 	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
 }
 
-/* Insert, and refresh where that needs no waiting for the owner's lock */
-static int insert_or_refresh(struct vm_area_struct *vma, struct xpm_window *w)
+/*
+ * Insert, and refresh where that needs no waiting for the owner's lock; *refreshed:
+ * the rmap knew nothing of the target.
+ */
+static int insert_or_refresh(struct vm_area_struct *vma, struct xpm_window *w, bool *refreshed)
 {
 	struct xpm_segment *segment = xpm_attachment_of(vma)->permit->segment;
+	struct xpm_reading reading = { .segment = segment };
 	int err;
 
+	*refreshed = false;
 	if (segment->remote)
 		return insert_replicas(vma, w);
 	err = xpm_insert(vma, w);
 	if (err != -EAGAIN)
 		return err;
+	*refreshed = true;
 	err = xpm_owner_lock(segment, vma->vm_mm);
 	if (err)
 		return err;
-	err = xpm_refresh(segment, w);
+	err = xpm_refresh(&reading, w);
 	xpm_owner_unlock(segment, vma->vm_mm);
 	if (err)
 		return err;
@@ -175,33 +182,37 @@ static int insert_or_refresh(struct vm_area_struct *vma, struct xpm_window *w)
 
 /*
  * More huge entries after that of the window, for who goes on in sequence: what is
- * there, without waiting for anything.
+ * there, without waiting for anything.  @unknown: the rmap knew nothing of that one,
+ * and so, most likely, does not of what is behind it.
  */
-static void map_ahead(struct vm_area_struct *vma, struct xpm_window w)
+static void map_ahead(struct vm_area_struct *vma, struct xpm_reach *reach, struct xpm_window w,
+		      bool unknown)
 {
-	struct xpm_attachment *attachment = xpm_attachment_of(vma);
-	struct xpm_segment *segment = attachment->permit->segment;
-	unsigned int left = xpm_reach_ahead(&attachment->reach, &w);
+	struct xpm_segment *segment = xpm_attachment_of(vma)->permit->segment;
+	struct xpm_reading reading = { .segment = segment };
+	unsigned int left = xpm_reach_ahead(reach, &w);
 	bool locked = false;
-	int err;
 
 	for (; left; left--) {
 		unsigned long next = w.target + w.mapped;
+		int err = -EAGAIN;
 
 		if (next >= vma->vm_pgoff + vma_pages(vma))
 			break;
 		/* Nobody has asked to write there yet. */
 		w = xpm_window_from(vma, next, next + XPM_BLOCK_PAGES, false);
-		err = xpm_insert(vma, &w);
+		if (!unknown)
+			err = xpm_insert(vma, &w);
 		if (err == -EAGAIN) {
+			unknown = true;
 			locked = locked || !xpm_owner_lock(segment, vma->vm_mm);
-			if (!locked || xpm_refresh(segment, &w))
+			if (!locked || xpm_refresh(&reading, &w))
 				break;
 			err = xpm_insert(vma, &w);
 		}
 		if (err || !w.huge)
 			break;
-		xpm_reach_extend(&attachment->reach, &w);
+		xpm_reach_extend(reach, &w);
 	}
 	if (locked)
 		xpm_owner_unlock(segment, vma->vm_mm);
@@ -212,20 +223,22 @@ vm_fault_t xpm_fault(struct vm_fault *vmf)
 	struct vm_area_struct *vma = vmf->vma;
 	struct xpm_attachment *attachment = xpm_attachment_of(vma);
 	struct xpm_segment *segment = attachment->permit->segment;
-	struct mm_struct *mm = vma->vm_mm;
-	struct xpm_window w = xpm_window_of_fault(vma, &attachment->reach, vmf->pgoff,
+	struct xpm_reach *reach = xpm_reach_of(&attachment->reaches, vmf->pgoff);
+	struct xpm_window w = xpm_window_of_fault(vma, reach, vmf->pgoff,
 						  vmf->flags & FAULT_FLAG_WRITE);
+	struct mm_struct *mm = vma->vm_mm;
 	/* The caller of ->pfn_mkwrite passes on nothing but errors and NOPAGE. */
 	vm_fault_t again = VM_FAULT_RETRY |
 			   (vmf->flags & FAULT_FLAG_MKWRITE ? VM_FAULT_NOPAGE : 0);
 	struct file *file;
 	vm_fault_t ret;
+	bool refreshed;
 	int err;
 
-	err = insert_or_refresh(vma, &w);
+	err = insert_or_refresh(vma, &w, &refreshed);
 	if (!err) {
 		if (w.huge)
-			map_ahead(vma, w);
+			map_ahead(vma, reach, w, refreshed);
 		return VM_FAULT_NOPAGE;
 	}
 	if (!is_passing(err))
@@ -291,6 +304,7 @@ static long prefault_window(unsigned long addr, unsigned long end, bool write)
 	struct xpm_window w;
 	unsigned long target;
 	struct file *file;
+	bool refreshed;
 	int err;
 
 	if (mmap_read_lock_killable(mm))
@@ -313,7 +327,7 @@ static long prefault_window(unsigned long addr, unsigned long end, bool write)
 				(write ? FAULT_FLAG_WRITE : 0), NULL);
 	target = linear_page_index(vma, addr);
 	w = xpm_window_from(vma, target, target + ((end - addr) >> PAGE_SHIFT), write);
-	err = insert_or_refresh(vma, &w);
+	err = insert_or_refresh(vma, &w, &refreshed);
 	if (!is_passing(err))
 		goto out;
 

@@ -40,13 +40,6 @@
 #define ENTRY_DIRTY	_PAGE_DIRTY
 #define ENTRY_ERROR	_PAGE_SPECIAL
 
-struct reading {
-	struct xpm_segment *segment;
-	const struct xpm_window *w;
-	struct vm_area_struct *vma;
-	unsigned long seq;
-};
-
 static unsigned long entry_of(unsigned long pfn, bool writable, bool dirty)
 {
 	return pfn << PAGE_SHIFT | ENTRY_VALID | (writable ? ENTRY_WRITE : 0) |
@@ -58,7 +51,7 @@ static unsigned long frame_of(unsigned long entry)
 	return (entry & PTE_PFN_MASK) >> PAGE_SHIFT;
 }
 
-static unsigned long entry_of_odd_pte(const struct reading *r, pte_t pte)
+static unsigned long entry_of_odd_pte(const struct xpm_reading *r, pte_t pte)
 {
 	/* pte_present() says yes to PROT_NONE, and pte_protnone() no without NUMA balancing. */
 	if (!(pte_flags(pte) & _PAGE_PRESENT))
@@ -68,7 +61,7 @@ static unsigned long entry_of_odd_pte(const struct reading *r, pte_t pte)
 	return entry_of(pte_pfn(pte), pte_write(pte), pte_dirty(pte));
 }
 
-static unsigned long entry_of_pte(const struct reading *r, pte_t pte)
+static unsigned long entry_of_pte(const struct xpm_reading *r, pte_t pte)
 {
 	if (likely((pte_flags(pte) & (_PAGE_PRESENT | _PAGE_SPECIAL | _PAGE_DEVMAP)) ==
 		   _PAGE_PRESENT))
@@ -77,7 +70,7 @@ static unsigned long entry_of_pte(const struct reading *r, pte_t pte)
 }
 
 /* For the first page that a huge entry covers */
-static unsigned long entry_of_pmd(const struct reading *r, pmd_t pmd)
+static unsigned long entry_of_pmd(const struct xpm_reading *r, pmd_t pmd)
 {
 	pmdval_t bits = pmd_flags(pmd);
 
@@ -88,7 +81,7 @@ static unsigned long entry_of_pmd(const struct reading *r, pmd_t pmd)
 	return entry_of(pmd_pfn(pmd), bits & _PAGE_RW, bits & _PAGE_DIRTY);
 }
 
-static unsigned long read_pmd(const struct reading *r, pmd_t *pmd)
+static unsigned long read_pmd(const struct xpm_reading *r, pmd_t *pmd)
 {
 	spinlock_t *lock = pmd_lock(r->vma->vm_mm, pmd);
 	unsigned long entry = entry_of_pmd(r, *pmd);
@@ -97,53 +90,69 @@ static unsigned long read_pmd(const struct reading *r, pmd_t *pmd)
 	return entry;
 }
 
-/*
- * Entries of the pages of [addr, end), which one huge entry or table covers; false:
- * there is none.
- */
-static bool read_table(const struct reading *r, unsigned long addr, unsigned long end,
-		       unsigned long *entry)
+/* Of pages of one leaf that follow each other; the bits that all of them have, and any */
+struct entries {
+	unsigned long all;
+	unsigned long any;
+	unsigned int nr;
+	unsigned long of[XPM_LEAF_PAGES];
+};
+
+/* Adds those of the pages of [addr, end), which one huge entry or table covers. */
+static void read_table(const struct xpm_reading *r, unsigned long addr, unsigned long end,
+		       struct entries *entries)
 {
+	unsigned long all = entries->all, any = entries->any, entry = 0;
+	unsigned long *of = entries->of + entries->nr;
 	struct mm_struct *mm = r->vma->vm_mm;
 	pmd_t *pmd = xpm_pmd_of(mm, addr);
-	unsigned long huge = 0, any = 0;
 	spinlock_t *lock;
 	pte_t *ptep;
 
+	entries->nr += (end - addr) >> PAGE_SHIFT;
 	if (pmd && !xpm_pmd_is_empty(pmd)) {
 		ptep = xpm_pte_lock(mm, pmd, addr, &lock);
 		if (ptep) {
-			for (; addr < end; addr += PAGE_SIZE)
-				any |= *entry++ = entry_of_pte(r, *ptep++);
+			for (; addr < end; addr += PAGE_SIZE) {
+				entry = entry_of_pte(r, *ptep++);
+				all &= entry;
+				any |= entry;
+				*of++ = entry;
+			}
 			xpm_pte_unlock(lock);
-			return any & (ENTRY_VALID | ENTRY_ERROR);
+			entries->all = all;
+			entries->any = any;
+			return;
 		}
-		huge = read_pmd(r, pmd);
+		entry = read_pmd(r, pmd);
 	}
+	entries->all &= entry;
+	entries->any |= entry;
 	for (; addr < end; addr += PAGE_SIZE)
-		*entry++ = huge & ENTRY_VALID ? huge + (addr & ~PMD_MASK) : huge;
-	return huge;
+		*of++ = entry & ENTRY_VALID ? entry + (addr & ~PMD_MASK) : entry;
 }
 
-/* Reads entries of [first, last], all of one leaf; false: nothing can be shown */
-static bool read_leaf(const struct reading *r, unsigned long first, unsigned long last,
-		      unsigned long *entries)
+/* Those of [first, last], all of one leaf; false: nothing can be shown */
+static bool read_leaf(const struct xpm_reading *r, unsigned long first, unsigned long last,
+		      struct entries *entries)
 {
 	unsigned long addr = xpm_segment_address(r->segment, first);
 	unsigned long end = xpm_segment_address(r->segment, last + 1);
-	bool any = false;
 
+	entries->all = ~0UL;
+	entries->any = 0;
+	entries->nr = 0;
 	while (addr < end) {
 		unsigned long next = min((addr | ~PMD_MASK) + 1, end);
 
-		any |= read_table(r, addr, next, entries);
-		entries += (next - addr) >> PAGE_SHIFT;
+		read_table(r, addr, next, entries);
 		addr = next;
 	}
-	return any;
+	return entries->any & (ENTRY_VALID | ENTRY_ERROR);
 }
 
-static inline bool is_writable(const struct reading *r, unsigned long entry, unsigned long index)
+static inline bool is_writable(const struct xpm_reading *r, unsigned long entry,
+			       unsigned long index)
 {
 	if (!(entry & ENTRY_WRITE))
 		return false;
@@ -153,35 +162,50 @@ static inline bool is_writable(const struct reading *r, unsigned long entry, uns
 }
 
 /* Under rmap.lock: 0 when what was read since the first look is still so */
-static int still_so(const struct reading *r)
+static int still_so(const struct xpm_reading *r)
 {
 	if (r->segment->dead)
 		return -ENOENT;
 	return mmu_interval_read_retry(&r->segment->notifier, r->seq) ? -EAGAIN : 0;
 }
 
-static void store_entries(const struct reading *r, struct xpm_leaf *leaf, unsigned long first,
-			  unsigned long last, const unsigned long *entries)
+/* Whether all are VALID, and all with the same right, with nothing to be made dirty */
+static bool are_alike(const struct entries *entries)
+{
+	return entries->all & ENTRY_VALID &&
+	       (!(entries->any & ENTRY_WRITE) ||
+		(entries->all & ENTRY_WRITE && entries->all & ENTRY_DIRTY));
+}
+
+static void store_entries(const struct xpm_reading *r, struct xpm_leaf *leaf,
+			  unsigned long first, const struct entries *entries)
 {
 	unsigned long *pfn = leaf->pfn + (first & (XPM_LEAF_PAGES - 1));
 	u64 bit = xpm_leaf_bit(first), valid = 0, writable = 0;
-	unsigned long i;
+	unsigned int i;
 
-	for (i = first; i <= last; i++, entries++, pfn++, bit <<= 1) {
-		unsigned long entry = *entries;
+	if (are_alike(entries)) {
+		for (i = 0; i < entries->nr; i++)
+			pfn[i] = frame_of(entries->of[i]);
+		valid = xpm_leaf_mask(first, first + entries->nr - 1);
+		xpm_leaf_mark_valid(leaf, valid, entries->all & ENTRY_WRITE ? valid : 0);
+		return;
+	}
+	for (i = 0; i < entries->nr; i++, bit <<= 1) {
+		unsigned long entry = entries->of[i];
 
 		if (!(entry & ENTRY_VALID))
 			continue;
-		*pfn = frame_of(entry);
+		pfn[i] = frame_of(entry);
 		valid |= bit;
-		if (is_writable(r, entry, i))
+		if (is_writable(r, entry, first + i))
 			writable |= bit;
 	}
 	xpm_leaf_mark_valid(leaf, valid, writable);
 }
 
-static int store_leaf(const struct reading *r, unsigned long first, unsigned long last,
-		      const unsigned long *entries)
+static int store_leaf(const struct xpm_reading *r, unsigned long first,
+		      const struct entries *entries)
 {
 	struct xpm_rmap *rmap = &r->segment->rmap;
 	struct xpm_leaf *leaf;
@@ -194,7 +218,7 @@ static int store_leaf(const struct reading *r, unsigned long first, unsigned lon
 	leaf = xpm_rmap_leaf(rmap, first);
 	err = leaf ? still_so(r) : -EAGAIN;
 	if (!err)
-		store_entries(r, leaf, first, last, entries);
+		store_entries(r, leaf, first, entries);
 	/* Reserved for nothing */
 	if (leaf && !leaf->valid)
 		xpm_rmap_trim(rmap, first);
@@ -202,26 +226,38 @@ static int store_leaf(const struct reading *r, unsigned long first, unsigned lon
 	return err;
 }
 
-static int refresh_pages(const struct reading *r, unsigned long first, unsigned long last)
+static int refresh_pages(const struct xpm_reading *r, unsigned long first, unsigned long last)
 {
-	unsigned long entries[XPM_LEAF_PAGES];
 	unsigned long target = r->w->target;
+	struct entries entries;
 	unsigned long end;
 	int err = 0;
 
 	for (; first <= last && !err; first = end + 1) {
 		end = min(first | (XPM_LEAF_PAGES - 1), last);
-		if (!read_leaf(r, first, end, entries))
+		if (!read_leaf(r, first, end, &entries))
 			continue;
-		if (target >= first && target <= end && entries[target - first] & ENTRY_ERROR)
+		if (target >= first && target <= end &&
+		    entries.of[target - first] & ENTRY_ERROR)
 			return -EFAULT;
-		err = store_leaf(r, first, end, entries);
+		err = store_leaf(r, first, &entries);
 	}
 	return err;
 }
 
+static int store_page(const struct xpm_reading *r, unsigned long index, unsigned long entry)
+{
+	struct entries one;
+
+	one.all = entry;
+	one.any = entry;
+	one.nr = 1;
+	one.of[0] = entry;
+	return store_leaf(r, index, &one);
+}
+
 /* @entry: of the block's first page */
-static int store_block(const struct reading *r, unsigned long entry)
+static int store_block(const struct xpm_reading *r, unsigned long entry)
 {
 	struct xpm_rmap *rmap = &r->segment->rmap;
 	struct xpm_block *block;
@@ -242,7 +278,7 @@ static int store_block(const struct reading *r, unsigned long entry)
 }
 
 /* Whether all that a huge entry can cover around the target is in segment and mapping */
-static bool in_block(const struct reading *r)
+static bool in_block(const struct xpm_reading *r)
 {
 	const struct xpm_rmap *rmap = &r->segment->rmap;
 	unsigned long start;
@@ -254,7 +290,7 @@ static bool in_block(const struct reading *r)
 }
 
 /* What only the VM itself can read: the target, and the block it is in */
-static int refresh_by_hmm(const struct reading *r)
+static int refresh_by_hmm(const struct xpm_reading *r)
 {
 	unsigned long addr = xpm_segment_address(r->segment, r->w->target);
 	unsigned long target = r->w->target;
@@ -278,41 +314,52 @@ static int refresh_by_hmm(const struct reading *r)
 	entry = entry_of(page_to_pfn(hmm_pfn_to_page(found)), found & HMM_PFN_WRITE,
 			 is_vm_hugetlb_page(r->vma));
 	if (hmm_pfn_to_map_order(found) < XPM_BLOCK_SHIFT || !in_block(r))
-		return store_leaf(r, target, target, &entry);
+		return store_page(r, target, entry);
 	return store_block(r, entry - ((target - xpm_rmap_block_first(&r->segment->rmap, target))
 				       << PAGE_SHIFT));
 }
 
-int xpm_refresh(struct xpm_segment *segment, const struct xpm_window *w)
+/* Finds the mapping of the owner that the target is in, and begins the reading in it */
+static int begin(struct xpm_reading *r, unsigned long addr)
 {
+	if (!r->vma || addr < r->vma->vm_start || addr >= r->vma->vm_end) {
+		r->vma = vma_lookup(r->segment->mm, addr);
+		if (!r->vma)
+			return -EFAULT;
+		if (!xpm_owner_can_show(r->vma))
+			return -EOPNOTSUPP;
+	}
+	if (xpm_notifier_recalls(r->segment))
+		return -EINPROGRESS;
+	if (!r->seq)
+		r->seq = mmu_interval_read_begin(&r->segment->notifier);
+	return 0;
+}
+
+int xpm_refresh(struct xpm_reading *r, const struct xpm_window *w)
+{
+	struct xpm_segment *segment = r->segment;
 	unsigned long addr = xpm_segment_address(segment, w->target);
-	struct reading r = {
-		.segment = segment,
-		.w = w,
-		.vma = vma_lookup(segment->mm, addr),
-	};
 	unsigned long entry, first, last;
 	pmd_t *pmd;
+	int err;
 
-	if (!r.vma)
-		return -EFAULT;
-	if (!xpm_owner_can_show(r.vma))
-		return -EOPNOTSUPP;
-	if (xpm_notifier_recalls(segment))
-		return -EINPROGRESS;
+	err = begin(r, addr);
+	if (err)
+		return err;
+	r->w = w;
 	xpm_stats_add(XPM_STAT_REFRESHES, 1);
-	r.seq = mmu_interval_read_begin(&segment->notifier);
 
 	pmd = xpm_pmd_of(segment->mm, addr);
-	if (is_vm_hugetlb_page(r.vma) || !pmd)
-		return refresh_by_hmm(&r);
-	if (xpm_pmd_is_huge(READ_ONCE(*pmd)) && in_block(&r)) {
-		entry = read_pmd(&r, pmd);
+	if (is_vm_hugetlb_page(r->vma) || !pmd)
+		return refresh_by_hmm(r);
+	if (xpm_pmd_is_huge(READ_ONCE(*pmd)) && in_block(r)) {
+		entry = read_pmd(r, pmd);
 		if (entry & ENTRY_VALID)
-			return store_block(&r, entry);
+			return store_block(r, entry);
 	}
-	first = max(xpm_segment_address(segment, w->first), r.vma->vm_start);
-	last = min(xpm_segment_address(segment, w->last) + PAGE_SIZE, r.vma->vm_end) - 1;
-	return refresh_pages(&r, xpm_segment_index(segment, first),
+	first = max(xpm_segment_address(segment, w->first), r->vma->vm_start);
+	last = min(xpm_segment_address(segment, w->last) + PAGE_SIZE, r->vma->vm_end) - 1;
+	return refresh_pages(r, xpm_segment_index(segment, first),
 			     xpm_segment_index(segment, last));
 }

@@ -5,12 +5,44 @@
 #include <linux/minmax.h>
 #include <linux/mm.h>
 
-void xpm_reach_init(struct xpm_reach *reach, unsigned long first)
+unsigned int xpm_reaches_for(unsigned long pages)
 {
-	reach->first = first;
-	reach->next = first;
-	reach->pages = XPM_WINDOW_FIRST / 2;
-	reach->ahead = 0;
+	return clamp(pages / XPM_REACH_PAGES, 1UL, (unsigned long)XPM_REACHES);
+}
+
+void xpm_reaches_init(struct xpm_reaches *reaches, unsigned int nr, unsigned long first)
+{
+	unsigned int i;
+
+	reaches->faults = 0;
+	reaches->nr = nr;
+	for (i = 0; i < nr; i++)
+		reaches->reach[i] = (struct xpm_reach){
+			/* None goes on beyond the last page there can be. */
+			.first = i ? ULONG_MAX : first,
+			.next = i ? ULONG_MAX : first,
+			.pages = XPM_WINDOW_FIRST / 2,
+		};
+}
+
+struct xpm_reach *xpm_reach_of(struct xpm_reaches *reaches, unsigned long target)
+{
+	struct xpm_reach *reach, *found = reaches->reach;
+	u32 now = READ_ONCE(reaches->faults) + 1;
+
+	for (reach = reaches->reach; reach < reaches->reach + reaches->nr; reach++) {
+		unsigned long first = READ_ONCE(reach->first);
+
+		if (target - first + 1 <= READ_ONCE(reach->next) - first + 1) {
+			found = reach;
+			break;
+		}
+		if (now - READ_ONCE(reach->used) > now - READ_ONCE(found->used))
+			found = reach;
+	}
+	WRITE_ONCE(reaches->faults, now);
+	WRITE_ONCE(found->used, now);
+	return found;
 }
 
 /* The window [first, last] as far as @vma and the table of the target go */
@@ -68,7 +100,7 @@ unsigned int xpm_reach_ahead(struct xpm_reach *reach, const struct xpm_window *w
 
 	xpm_reach_extend(reach, w);
 	WRITE_ONCE(reach->pages, XPM_WINDOW_MAX);
-	WRITE_ONCE(reach->ahead, ahead ? min(2 * ahead, (unsigned int)XPM_WINDOW_AHEAD) : 2);
+	WRITE_ONCE(reach->ahead, ahead ? min(2 * ahead, (unsigned int)XPM_WINDOW_AHEAD) : 4);
 	return ahead;
 }
 

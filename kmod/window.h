@@ -3,12 +3,14 @@
  * The window of a fault: the pages that are handled together, and the one of them
  * that must be.
  *
- * All of a window is in one table of the attacher.  A fault where the last one
- * of its attachment ended gets a window of twice that size from there on, and one
- * just before where that began (memcpy() may go backwards) one of twice that size
- * up to there; any other gets half the size, around it.  A huge entry counts as a window of the
- * largest size, and is followed by 2, 4, 8 and then 16 others while faults go on
- * in sequence.
+ * All of a window is in one table of the attacher.  An attachment remembers several
+ * sequences of faults, as threads go through different parts of it.  A fault where
+ * one of them ended gets a window of twice the size of its last, from there on, and
+ * one just before where that began (memcpy() may go backwards) one of twice that
+ * size up to there; any other takes the sequence that was not gone on with for
+ * longest, and gets half the size of that one's last, around it.  A huge entry
+ * counts as a window of the largest size, and is followed by 4, 8 and then 16 others
+ * while faults go on in sequence.
  */
 #ifndef XPM_WINDOW_H
 #define XPM_WINDOW_H
@@ -23,7 +25,9 @@
 /* Huge entries that one fault makes beyond its own, at most */
 #define XPM_WINDOW_AHEAD	16
 
-struct xpm_attachment;
+/* Sequences that an attachment remembers at most: one for so many of its pages */
+#define XPM_REACHES		8
+#define XPM_REACH_PAGES		64
 
 struct xpm_window {
 	unsigned long address;	/* where the attacher maps the target */
@@ -37,15 +41,30 @@ struct xpm_window {
 	bool huge;		/* by a huge entry */
 };
 
-/* What an attachment remembers of its last fault; threads may overwrite each other's */
+/* What is remembered of a sequence: of its last fault */
 struct xpm_reach {
 	unsigned long first;	/* of its window */
 	unsigned long next;	/* page that would continue it */
-	unsigned int pages;
-	unsigned int ahead;
+	u16 pages;
+	u16 ahead;
+	u32 used;		/* when that was, counted in faults of the attachment */
 };
 
-void xpm_reach_init(struct xpm_reach *reach, unsigned long first);
+/* All of an attachment, at its end; threads may overwrite each other's */
+struct xpm_reaches {
+	u32 faults;
+	unsigned int nr;
+	struct xpm_reach reach[];
+};
+
+/* How many an attachment of @pages has */
+unsigned int xpm_reaches_for(unsigned long pages);
+
+/* @first: page of the segment that the attachment begins with */
+void xpm_reaches_init(struct xpm_reaches *reaches, unsigned int nr, unsigned long first);
+
+/* The one that page @target is in or next to, else the one to be replaced */
+struct xpm_reach *xpm_reach_of(struct xpm_reaches *reaches, unsigned long target);
 
 /* For a fault of page @target of the segment, which @vma shows */
 struct xpm_window xpm_window_of_fault(struct vm_area_struct *vma, struct xpm_reach *reach,

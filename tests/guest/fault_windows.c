@@ -17,6 +17,7 @@
 #define LARGEST 512
 #define SMALLEST 16
 #define LEAF_PAGES 64
+#define SEQUENCES 8
 /* What a page mapped may cost in the module's memory */
 #define BYTES 10
 
@@ -78,6 +79,22 @@ static void backwards(void)
 	printf("backwards: %lu faults for %lu pages\n", faults, PAGES);
 	/* 32, 64, ..., each up to where the last one began */
 	if (faults > PAGES / LARGEST + 6)
+		fail("%lu faults", faults);
+}
+
+/* As threads do: each goes on in a part of its own */
+static void several_sequences(void)
+{
+	char *at = view(owned(PAGES), SIZE);
+	uint64_t faults = counter("faults");
+
+	for (size_t i = 0; i < PAGES / SEQUENCES; i++)
+		for (size_t part = 0; part < SEQUENCES; part++)
+			touch(at, part * (PAGES / SEQUENCES) + i);
+	faults = counter("faults") - faults;
+	printf("%d sequences: %lu faults for %lu pages\n", SEQUENCES, faults, PAGES);
+	/* 16, 32, 64, 128, 256, and what a table that one begins within cuts */
+	if (faults > SEQUENCES * 7)
 		fail("%lu faults", faults);
 }
 
@@ -158,6 +175,7 @@ int main(void)
 	test_begin(60);
 	in_sequence();
 	backwards();
+	several_sequences();
 	at_random();
 	holes();
 	memory_of_the_module();
