@@ -686,7 +686,8 @@ static int enter_sandbox(void)
 		.gid = net.setup.gid,
 		.descriptors = DESCRIPTORS_BASE + 2 * partitions + net.nr_listen,
 		.memory = MEMORY_BASE + partitions * (MEMORY_EACH + 4 * limit),
-		.fabric = net.on_fabric && xpmd_net_sandbox_takes_fabric(),
+		.fabric = net.on_fabric && xpmd_net_sandbox_takes_fabric() &&
+			  !xpmd_rma_load(net.setup.fabric),
 	};
 	int rc;
 

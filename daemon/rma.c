@@ -20,6 +20,7 @@
 #include "rma.h"
 
 #include "log.h"
+#include "rma_library.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -124,7 +125,7 @@ struct xpmd_rma_link {
 /* What both sides of a connection need of a fabric; NULL: no memory */
 static struct fi_info *make_hints(const char *provider, const struct sockaddr_storage *from)
 {
-	struct fi_info *hints = fi_allocinfo();
+	struct fi_info *hints = xpmd_rma_library.dupinfo(NULL);
 
 	if (!hints)
 		return NULL;
@@ -142,7 +143,7 @@ static struct fi_info *make_hints(const char *provider, const struct sockaddr_st
 		memcpy(hints->src_addr, from, hints->src_addrlen);
 		return hints;
 	}
-	fi_freeinfo(hints);
+	xpmd_rma_library.freeinfo(hints);
 	return NULL;
 }
 
@@ -191,7 +192,7 @@ static void core_put(struct core *core)
 	close_all(core);
 	if (core->fabric)
 		fi_close(&core->fabric->fid);
-	fi_freeinfo(core->info);
+	xpmd_rma_library.freeinfo(core->info);
 	pthread_cond_destroy(&core->ended);
 	pthread_mutex_destroy(&core->lock);
 	free(core);
@@ -317,18 +318,18 @@ static int connect_ends(struct setup *setup)
 	hints->dest_addrlen = setup->to_length;
 	hints->fabric_attr->name = strdup(core->info->fabric_attr->name);
 	if (!hints->dest_addr || !hints->fabric_attr->name) {
-		fi_freeinfo(hints);
+		xpmd_rma_library.freeinfo(hints);
 		return -FI_ENOMEM;
 	}
 	memcpy(hints->dest_addr, &setup->to, setup->to_length);
-	rc = fi_getinfo(API, NULL, NULL, 0, hints, &info);
+	rc = xpmd_rma_library.getinfo(API, NULL, NULL, 0, hints, &info);
 	if (!rc)
 		rc = open_ends(&setup->ends, core->fabric, info);
 	if (!rc)
 		rc = fi_connect(setup->ends.ep, info->dest_addr, setup->hello,
 				setup->hello_length);
-	fi_freeinfo(hints);
-	fi_freeinfo(info);
+	xpmd_rma_library.freeinfo(hints);
+	xpmd_rma_library.freeinfo(info);
 	return rc;
 }
 
@@ -421,9 +422,9 @@ static void read_events(struct xpmd_rma_link *link)
 	} else if (rc == -FI_EAVAIL) {
 		if (fi_eq_readerr(link->ends.eq, &error, 0) < 0)
 			error.err = EIO;
-		go_down(link, fi_strerror(error.err));
+		go_down(link, xpmd_rma_library.strerror(error.err));
 	} else if (rc < 0) {
-		go_down(link, fi_strerror((int)-rc));
+		go_down(link, xpmd_rma_library.strerror((int)-rc));
 	}
 }
 
@@ -443,11 +444,11 @@ static void read_completions(struct xpmd_rma_link *link)
 
 		link->ops->read(link->ctx, (unsigned int)(context - link->contexts));
 	} else if (rc == -FI_EAVAIL && fi_cq_readerr(link->ends.cq, &error, 0) == 1) {
-		snprintf(why, sizeof(why), "%s (%s)", fi_strerror(error.err),
+		snprintf(why, sizeof(why), "%s (%s)", xpmd_rma_library.strerror(error.err),
 			 fi_cq_strerror(link->ends.cq, error.prov_errno, error.err_data, NULL, 0));
 		go_down(link, why);
 	} else {
-		go_down(link, fi_strerror(EIO));
+		go_down(link, xpmd_rma_library.strerror(EIO));
 	}
 }
 
@@ -536,7 +537,7 @@ static int on_setup(sd_event_source *source, int fd, uint32_t revents, void *use
 	if (!rc)
 		rc = watch_ends(link);
 	if (rc < 0)
-		go_down(link, fi_strerror(-rc));
+		go_down(link, xpmd_rma_library.strerror(-rc));
 	return 0;
 }
 
@@ -730,7 +731,7 @@ static int on_listener(sd_event_source *source, int fd, uint32_t revents, void *
 	rma->ops->request(rma->ctx, &request, entry->data, (size_t)rc - sizeof(*entry));
 	if (!request.accepted)
 		fi_reject(rma->pep, request.info->handle, NULL, 0);
-	fi_freeinfo(request.info);
+	xpmd_rma_library.freeinfo(request.info);
 	return 0;
 }
 
@@ -754,10 +755,10 @@ static int open_listener(struct xpmd_rma *rma, const struct xpmd_address *addres
 	int fd, rc = -FI_ENOMEM;
 
 	if (hints)
-		rc = fi_getinfo(API, NULL, NULL, 0, hints, &core->info);
-	fi_freeinfo(hints);
+		rc = xpmd_rma_library.getinfo(API, NULL, NULL, 0, hints, &core->info);
+	xpmd_rma_library.freeinfo(hints);
 	if (!rc)
-		rc = fi_fabric(core->info->fabric_attr, &core->fabric, NULL);
+		rc = xpmd_rma_library.fabric(core->info->fabric_attr, &core->fabric, NULL);
 	if (!rc)
 		rc = fi_eq_open(core->fabric, &eq, &rma->eq, NULL);
 	if (!rc)
@@ -773,6 +774,16 @@ static int open_listener(struct xpmd_rma *rma, const struct xpmd_address *addres
 	if (rc >= 0)
 		rc = sd_event_source_set_prepare(rma->io, on_listener_prepare);
 	return rc < 0 ? rc : 0;
+}
+
+int xpmd_rma_load(const char *text)
+{
+	const char *why;
+	int rc = xpmd_rma_library_load(&why);
+
+	if (rc < 0)
+		xpmd_log(LOG_ERR, "fabric %s: %s", text, why);
+	return rc;
 }
 
 int xpmd_rma_new(struct xpmd_rma **ret, sd_event *event, const char *text,
@@ -791,6 +802,9 @@ int xpmd_rma_new(struct xpmd_rma **ret, sd_event *event, const char *text,
 	setenv("FI_MR_CACHE_MONITOR", "disabled", 1);
 	setenv("FI_MR_CACHE_MAX_COUNT", "0", 1);
 	setenv("FI_PROVIDER", provider, 1); /* the others' libraries do a lot when they begin */
+	rc = xpmd_rma_load(text);
+	if (rc < 0)
+		return rc;
 	rma = calloc(1, sizeof(*rma));
 	core = calloc(1, sizeof(*core));
 	if (!rma || !core) {
@@ -810,7 +824,7 @@ int xpmd_rma_new(struct xpmd_rma **ret, sd_event *event, const char *text,
 	if (rc < 0) {
 		xpmd_log(LOG_ERR, "fabric %s: %s", text,
 			 rc == -FI_ENODATA ? "there is no such fabric, or none at this address" :
-					     fi_strerror(-rc));
+					     xpmd_rma_library.strerror(-rc));
 		xpmd_rma_free(rma);
 		return rc;
 	}

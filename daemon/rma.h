@@ -55,7 +55,13 @@ const char *xpmd_rma_check(const char *text);
 /* The same, and what it says; the provider is a constant. */
 const char *xpmd_rma_parse(const char *text, const char **provider_ret, struct xpmd_address *ret);
 
-/* 0 or -errno, with the log told why */
+/*
+ * Loads what a fabric needs, which is to be done before files are out of reach: 0 or
+ * -errno, with the log told why.
+ */
+int xpmd_rma_load(const char *text);
+
+/* 0 or -errno, with the log told why; loads, too, if that was not done */
 int xpmd_rma_new(struct xpmd_rma **ret, sd_event *event, const char *text,
 		 const struct xpmd_rma_ops *ops, void *ctx);
 /* After all of its connections */

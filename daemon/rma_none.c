@@ -6,6 +6,12 @@
 
 #include <errno.h>
 
+int xpmd_rma_load(const char *text)
+{
+	xpmd_log(LOG_ERR, "fabric %s: %s", text, xpmd_rma_check(text));
+	return -EOPNOTSUPP;
+}
+
 int xpmd_rma_new(struct xpmd_rma **ret, sd_event *event, const char *text,
 		 const struct xpmd_rma_ops *ops, void *ctx)
 {
@@ -13,8 +19,7 @@ int xpmd_rma_new(struct xpmd_rma **ret, sd_event *event, const char *text,
 	(void)event;
 	(void)ops;
 	(void)ctx;
-	xpmd_log(LOG_ERR, "fabric %s: %s", text, xpmd_rma_check(text));
-	return -EOPNOTSUPP;
+	return xpmd_rma_load(text);
 }
 
 /* There is no xpmd_rma, and so none of the rest is ever called with one. */
