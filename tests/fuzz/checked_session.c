@@ -31,6 +31,19 @@ void expect(bool what)
 		abort();
 }
 
+void check_message(const struct xpmd_msg *msg)
+{
+	const uint8_t *data = msg->data;
+	unsigned int i, pages = 0;
+
+	expect(msg->count <= XPMD_MAX_PAGES && msg->state <= XPMD_EXCLUSIVE);
+	for (i = 0; i < XPMD_MAX_PAGES; i++)
+		pages += msg->mask[i / 64] >> i % 64 & 1;
+	expect(!pages == !data);
+	for (i = 0; i < pages * XPMD_PAGE; i += 512)
+		seen += data[i];
+}
+
 void checked_hello(void *ctx, struct xpmd_hello *hello)
 {
 	(void)ctx;

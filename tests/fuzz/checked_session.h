@@ -18,6 +18,9 @@ extern uint64_t seen;		/* so that nothing that is read is optimized away */
 
 void expect(bool what);
 
+/* What is in a message that was let through; its pages are read. */
+void check_message(const struct xpmd_msg *msg);
+
 /* Operations of struct xpmd_session_ops that are the same in all fuzzers */
 void checked_hello(void *ctx, struct xpmd_hello *hello);
 void checked_up(void *ctx, uint32_t partition, const struct xpmd_hello *other);
@@ -27,5 +30,11 @@ void checked_opened(void *ctx, uint32_t partition, const struct xpmd_opened *ope
 void checked_attach(void *ctx, uint32_t partition, const struct xpmd_attach *attach);
 void checked_attached(void *ctx, uint32_t partition, const struct xpmd_attached *attached);
 void checked_close(void *ctx, uint32_t partition, const struct xpmd_close *close_);
+
+#define CHECKED_SESSION_OPS						\
+	.hello = checked_hello, .up = checked_up,			\
+	.challenged = checked_challenged, .open = checked_open,		\
+	.opened = checked_opened, .attach = checked_attach,		\
+	.attached = checked_attached, .close = checked_close
 
 #endif /* CHECKED_SESSION_H */

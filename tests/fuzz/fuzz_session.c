@@ -44,17 +44,10 @@ static void on_down(void *ctx, uint32_t partition, const char *why)
 static void on_message(void *ctx, uint32_t partition, const struct xpmd_msg *msg)
 {
 	struct xpmd_msg answer = { .type = XPMD_RENEWED, .id = msg->id, .incarnation = 11 };
-	const uint8_t *data = msg->data;
-	unsigned int i, pages = 0;
 
 	(void)ctx;
 	expect(is_up && partition == 2);
-	expect(msg->count <= XPMD_MAX_PAGES && msg->state <= XPMD_EXCLUSIVE);
-	for (i = 0; i < XPMD_MAX_PAGES; i++)
-		pages += msg->mask[i / 64] >> i % 64 & 1;
-	expect(!pages == !data);
-	for (i = 0; i < pages * XPMD_PAGE; i += 512)
-		seen += data[i];
+	check_message(msg);
 	xpmd_transport_send(transport, 2, XPMD_URGENT, &answer);
 	if (msg->type != XPMD_READ)
 		return;
@@ -73,17 +66,10 @@ static void on_challenge(void *ctx, uint32_t partition, uint64_t id)
 }
 
 static const struct xpmd_session_ops ops = {
-	.hello = checked_hello,
-	.up = checked_up,
+	CHECKED_SESSION_OPS,
 	.down = on_down,
 	.message = on_message,
 	.challenge = on_challenge,
-	.challenged = checked_challenged,
-	.open = checked_open,
-	.opened = checked_opened,
-	.attach = checked_attach,
-	.attached = checked_attached,
-	.close = checked_close,
 };
 
 /* ------------------------------------------------------- the other side */
