@@ -14,7 +14,7 @@
  *    which costs little as the page stays VALID, and marks it again.
  *
  * A fault maps a window of pages (window.h), or a huge page, all of which count as
- * used.  So that window, of 16 to 512 pages, is the unit in which idle memory is
+ * used.  So that window, of 32 to 512 pages, is the unit in which idle memory is
  * told from used memory.
  */
 #include "aging.h"

@@ -80,7 +80,7 @@ struct xpm_window xpm_window_of_fault(struct vm_area_struct *vma, struct xpm_rea
 	} else {
 		WRITE_ONCE(reach->ahead, 0);
 		pages = max(pages / 2, (unsigned int)XPM_WINDOW_MIN);
-		first = target & ~(pages - 1UL);
+		first = target - min(target, pages / 2UL);
 		w = clip(vma, target, first, first + pages - 1, write);
 	}
 	WRITE_ONCE(reach->pages, pages);

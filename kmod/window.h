@@ -8,7 +8,7 @@
  * one of them ended gets a window of twice the size of its last, from there on, and
  * one just before where that began (memcpy() may go backwards) one of twice that
  * size up to there; any other takes the sequence that was not gone on with for
- * longest, and gets half the size of that one's last, around it.  A huge entry
+ * longest, and gets half the size of that one's last, with it in the middle.  A huge entry
  * counts as a window of the largest size, and is followed by 4, 8 and then 16 others
  * while faults go on in sequence.
  */
@@ -17,9 +17,12 @@
 
 #include <linux/mm_types.h>
 
-/* Pages; the largest is a table, the smallest what the VM itself maps around a fault */
+/*
+ * Pages; the largest is a table.  In the smallest is all of a message of 64 KiB, whichever
+ * end of it is read first, and wherever it lies.
+ */
 #define XPM_WINDOW_MAX		512
-#define XPM_WINDOW_MIN		16
+#define XPM_WINDOW_MIN		32
 #define XPM_WINDOW_FIRST	64
 
 /* Huge entries that one fault makes beyond its own, at most */

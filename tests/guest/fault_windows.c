@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Do the windows of faults grow with access in sequence and shrink without, map
- * nothing that the owner never touched, and cost no memory for that either?
+ * Do the windows of faults grow with access in sequence and shrink without, have place for a
+ * message, map nothing that the owner never touched, and cost no memory for that either?
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -15,8 +15,9 @@
 #define PAGES 4096UL
 #define SIZE (PAGES * PAGE)
 #define LARGEST 512
-#define SMALLEST 16
+#define SMALLEST 32
 #define LEAF_PAGES 64
+#define MESSAGE_PAGES 16UL
 #define SEQUENCES 8
 /* What a page mapped may cost in the module's memory */
 #define BYTES 10
@@ -93,7 +94,7 @@ static void several_sequences(void)
 			touch(at, part * (PAGES / SEQUENCES) + i);
 	faults = counter("faults") - faults;
 	printf("%d sequences: %lu faults for %lu pages\n", SEQUENCES, faults, PAGES);
-	/* 16, 32, 64, 128, 256, and what a table that one begins within cuts */
+	/* 32, 64, 128, 256, and what a table that one begins within cuts */
 	if (faults > SEQUENCES * 7)
 		fail("%lu faults", faults);
 }
@@ -115,6 +116,29 @@ static void at_random(void)
 	check(faults);
 	if (pages > faults * SMALLEST)
 		fail("%lu pages by %lu faults", pages, faults);
+}
+
+/* What a message of 64 KiB has, read from either end, wherever it lies in a table */
+static void messages(void)
+{
+	char *at = view(owned(PAGES), SIZE);
+	uint64_t faults;
+	size_t count = 0;
+
+	for (size_t i = 0; i < 4; i++)
+		touch(at, 1024 * i);
+	faults = counter("faults");
+	for (size_t first = 50; first + MESSAGE_PAGES <= PAGES; first += 97) {
+		if ((((uintptr_t)at / PAGE + first) % LARGEST) + MESSAGE_PAGES > LARGEST)
+			continue;
+		for (size_t i = 0; i < MESSAGE_PAGES; i++)
+			touch(at, count % 2 ? first + i : first + MESSAGE_PAGES - 1 - i);
+		count++;
+	}
+	faults = counter("faults") - faults;
+	printf("messages: %lu faults for %zu\n", faults, count);
+	if (faults > count)
+		fail("%lu faults for %zu messages", faults, count);
 }
 
 /* The owner has every 32nd page; more of it must not come into being. */
@@ -177,6 +201,7 @@ int main(void)
 	backwards();
 	several_sequences();
 	at_random();
+	messages();
 	holes();
 	memory_of_the_module();
 	return 0;
