@@ -13,6 +13,8 @@
 /* Beside marks to be forgotten: of pages that are VALID, too */
 #define EVEN_VALID	(XPM_RMAP_REMOTE << 8)
 
+#define GIANT_BLOCKS	(1UL << (XPM_GIANT_SHIFT - XPM_BLOCK_SHIFT))
+
 /* Mark of a leaf or block in the XArray: it may be AGED, or have pages that are */
 #define MAY_BE_AGED	XA_MARK_0
 
@@ -43,8 +45,9 @@ void xpm_rmap_init(struct xpm_rmap *map, unsigned long frame, unsigned long last
 	rwlock_init(&map->lock);
 	xa_init_flags(&map->leaves, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&map->blocks, XA_FLAGS_ACCOUNT);
-	map->phase = frame & (XPM_BLOCK_PAGES - 1);
+	map->phase = frame & (XPM_GIANT_PAGES - 1);
 	map->last = last;
+	xpm_rmap_allow_giants(map);
 }
 
 void xpm_rmap_destroy(struct xpm_rmap *map)
@@ -170,11 +173,72 @@ unsigned int xpm_rmap_marks(struct xpm_rmap *map, unsigned long first, unsigned 
 	return marks;
 }
 
+bool xpm_rmap_find_giant(struct xpm_rmap *map, unsigned long index, unsigned long *pfn,
+			 bool *writable)
+{
+	unsigned long first = xpm_rmap_giant_first(map, index);
+	unsigned long last = first + XPM_GIANT_PAGES - 1;
+	unsigned long at, number = block_number(map, first), next = number;
+	struct xpm_block *block = xpm_rmap_block(map, first);
+
+	if (!xpm_rmap_in_giant(map, index) || !block || block->pfn & (XPM_GIANT_PAGES - 1) ||
+	    (map->barred_first <= last && map->barred_last >= first))
+		return false;
+	*pfn = block->pfn;
+	*writable = true;
+	xa_for_each_range(&map->blocks, at, block, number, number + GIANT_BLOCKS - 1) {
+		if (at != next || !block->valid ||
+		    block->pfn != *pfn + ((at - number) << XPM_BLOCK_SHIFT))
+			return false;
+		*writable &= block->writable;
+		next++;
+	}
+	return next == number + GIANT_BLOCKS;
+}
+
+void xpm_rmap_map_giant(struct xpm_rmap *map, unsigned long index)
+{
+	unsigned long at, first = block_number(map, xpm_rmap_giant_first(map, index));
+	struct xpm_block *block;
+
+	lockdep_assert_held(&map->lock);
+	xa_for_each_range(&map->blocks, at, block, first, first + GIANT_BLOCKS - 1) {
+		xpm_block_map_external(block);
+		if (!atomic_read(&block->giant))
+			atomic_set(&block->giant, 1);
+	}
+}
+
+void xpm_rmap_reference_giant(struct xpm_rmap *map, unsigned long index)
+{
+	unsigned long at, first = block_number(map, xpm_rmap_giant_first(map, index));
+	struct xpm_block *block;
+
+	lockdep_assert_held(&map->lock);
+	xa_for_each_range(&map->blocks, at, block, first, first + GIANT_BLOCKS - 1)
+		xpm_block_reference(block);
+}
+
 static bool is_external_block(struct xpm_rmap *map, unsigned long index)
 {
 	struct xpm_block *block = xpm_rmap_block(map, index);
 
 	return block && atomic_read(&block->external);
+}
+
+static bool is_giant(struct xpm_rmap *map, unsigned long index)
+{
+	struct xpm_block *block = xpm_rmap_block(map, index);
+
+	return block && atomic_read(&block->giant);
+}
+
+static void widen_to_giants(struct xpm_rmap *map, unsigned long *first, unsigned long *last)
+{
+	if (is_giant(map, *first))
+		*first = xpm_rmap_giant_first(map, *first);
+	if (is_giant(map, *last))
+		*last = xpm_rmap_giant_first(map, *last) + XPM_GIANT_PAGES - 1;
 }
 
 void xpm_rmap_widen(struct xpm_rmap *map, unsigned long *first, unsigned long *last)
@@ -183,6 +247,21 @@ void xpm_rmap_widen(struct xpm_rmap *map, unsigned long *first, unsigned long *l
 		*first = xpm_rmap_block_first(map, *first);
 	if (is_external_block(map, *last))
 		*last = xpm_rmap_block_first(map, *last) + XPM_BLOCK_PAGES - 1;
+	widen_to_giants(map, first, last);
+}
+
+void xpm_rmap_bar_giants(struct xpm_rmap *map, unsigned long *first, unsigned long *last)
+{
+	lockdep_assert_held_write(&map->lock);
+	widen_to_giants(map, first, last);
+	map->barred_first = *first;
+	map->barred_last = *last;
+}
+
+void xpm_rmap_allow_giants(struct xpm_rmap *map)
+{
+	map->barred_first = ULONG_MAX;
+	map->barred_last = 0;
 }
 
 unsigned long xpm_rmap_set_remote(struct xpm_rmap *map, unsigned long first, unsigned long last)
@@ -348,6 +427,7 @@ static void forget_block(struct xpm_block *block, unsigned int *marks)
 	if (block->valid || !(*marks & XPM_RMAP_EXTERNAL))
 		return;
 	atomic_set(&block->external, 0);
+	atomic_set(&block->giant, 0);
 	atomic_set(&block->referenced, 0);
 }
 

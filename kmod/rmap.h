@@ -41,13 +41,23 @@
  * only be taken away whole.  REMOTE is a mark of leaves alone, whatever the page is
  * VALID by.  A page may be VALID by its leaf and by its block, with the same frame.
  *
+ * 512 VALID blocks in a row, aligned as the owner's address is and with their frames
+ * in a row, can be shown by one entry of 1 GiB, a giant.  Blocks have a mark for that:
+ *
+ *  GIANT       (of an EXTERNAL block) some attachment's page table may map it by an
+ *              entry of 1 GiB
+ *
+ * All 512 have it while there is such an entry.  It can only be taken away whole
+ * either, so what comes to one page is widened to all.  The mark goes with EXTERNAL.
+ *
  * "last" is inclusive.  Callers hold the map's lock where a function says so, for
  * writing unless it says for reading: those who only insert what is VALID do not
  * exclude each other.  Nothing here sleeps but the two xpm_rmap_reserve functions,
  * which alone allocate.  No page reference is held: a frame is meaningful only
  * while its page is VALID and the lock is held.
  *
- * EXTERNAL is set by any number of insertions at once, so by an atomic operation.
+ * EXTERNAL and GIANT are set by any number of insertions at once, so by an atomic
+ * operation.
  * REFERENCED and AGED are changed without the lock: the VM asks for them with a
  * page table lock held, inside which the map's lock can't be taken as an insertion
  * nests them the other way round.  Leaves and blocks are freed by RCU for that
@@ -73,6 +83,12 @@
 #define XPM_BLOCK_SHIFT	9
 #define XPM_BLOCK_PAGES	(1UL << XPM_BLOCK_SHIFT)
 
+/* A giant is what an entry one level higher covers.  The unit tests have smaller ones. */
+#ifndef XPM_GIANT_SHIFT
+#define XPM_GIANT_SHIFT	18
+#endif
+#define XPM_GIANT_PAGES	(1UL << XPM_GIANT_SHIFT)
+
 /* What is found in, and forgotten of, a range; who has the pages */
 #define XPM_RMAP_EXTERNAL	(1U << 0)
 #define XPM_RMAP_REMOTE		(1U << 1)
@@ -96,6 +112,7 @@ struct xpm_block {
 	bool valid;
 	bool writable;
 	atomic_t external;	/* these are 0 or 1 */
+	atomic_t giant;
 	atomic_t referenced;
 	atomic_t aged;
 	struct rcu_head rcu;
@@ -105,8 +122,10 @@ struct xpm_rmap {
 	rwlock_t lock;
 	struct xarray leaves;	/* changed with the lock held, but for reserve */
 	struct xarray blocks;	/* the same */
-	unsigned long phase;	/* where page 0 is in its block */
+	unsigned long phase;	/* where page 0 is in its giant, and so in its block */
 	unsigned long last;	/* page of the map */
+	unsigned long barred_first;	/* see xpm_rmap_bar_giants() */
+	unsigned long barred_last;
 };
 
 int xpm_rmap_cache_create(void);
@@ -153,6 +172,19 @@ static inline bool xpm_rmap_in_block(const struct xpm_rmap *map, unsigned long i
 	unsigned long first = xpm_rmap_block_first(map, index);
 
 	return first <= map->last && map->last - first >= XPM_BLOCK_PAGES - 1;
+}
+
+/* The same for giants */
+static inline unsigned long xpm_rmap_giant_first(const struct xpm_rmap *map, unsigned long index)
+{
+	return ((index + map->phase) & ~(XPM_GIANT_PAGES - 1)) - map->phase;
+}
+
+static inline bool xpm_rmap_in_giant(const struct xpm_rmap *map, unsigned long index)
+{
+	unsigned long first = xpm_rmap_giant_first(map, index);
+
+	return first <= map->last && map->last - first >= XPM_GIANT_PAGES - 1;
 }
 
 /* Bits of the pages [first, last] of one leaf */
@@ -230,10 +262,33 @@ static inline void xpm_block_reference(struct xpm_block *block)
 }
 
 /*
- * Widens [*first, *last], which is revoked, to the whole of blocks that are EXTERNAL:
- * what must be emptied of attachers.  Lock held, and since the end of the revocation.
+ * Whether the giant around @index can be shown by one entry: *pfn, of its first page;
+ * *writable, all of it.  Lock held for reading at least.
+ */
+bool xpm_rmap_find_giant(struct xpm_rmap *map, unsigned long index, unsigned long *pfn,
+			 bool *writable);
+
+/*
+ * For a giant that was found with the lock held for reading, and since: makes it
+ * GIANT and EXTERNAL, before the mapping, and REFERENCED, after it.
+ */
+void xpm_rmap_map_giant(struct xpm_rmap *map, unsigned long index);
+void xpm_rmap_reference_giant(struct xpm_rmap *map, unsigned long index);
+
+/*
+ * Widens [*first, *last], which is revoked, to the whole of blocks that are EXTERNAL
+ * and of giants: what must be emptied of attachers.  Lock held, and since the end of
+ * the revocation.
  */
 void xpm_rmap_widen(struct xpm_rmap *map, unsigned long *first, unsigned long *last);
+
+/*
+ * For who empties attachers of pages that stay VALID: the same to the whole of giants
+ * alone, of which none is found any more that has a page of the range, until
+ * xpm_rmap_allow_giants().  One at a time.  Lock held for writing.
+ */
+void xpm_rmap_bar_giants(struct xpm_rmap *map, unsigned long *first, unsigned long *last);
+void xpm_rmap_allow_giants(struct xpm_rmap *map);
 
 /* Which of EXTERNAL and REMOTE some page of [first, last] has.  Lock held. */
 unsigned int xpm_rmap_marks(struct xpm_rmap *map, unsigned long first, unsigned long last);

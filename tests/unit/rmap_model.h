@@ -29,7 +29,7 @@ struct page {
 
 struct block {
 	unsigned long pfn;
-	bool valid, writable, external, referenced, aged;
+	bool valid, writable, external, giant, referenced, aged;
 };
 
 struct xpm_stats xpm_stats;
@@ -122,6 +122,21 @@ static void map_block(unsigned long index)
 		xpm_block_reference(block);
 	}
 	read_unlock(&map.lock);
+}
+
+/* Maps all of a giant by one entry, if it can be; whether it can, and is writable */
+static bool map_giant(unsigned long index, unsigned long *pfn, bool *writable)
+{
+	bool found;
+
+	read_lock(&map.lock);
+	found = xpm_rmap_find_giant(&map, index, pfn, writable);
+	if (found) {
+		xpm_rmap_map_giant(&map, index);
+		xpm_rmap_reference_giant(&map, index);
+	}
+	read_unlock(&map.lock);
+	return found;
 }
 
 static unsigned long set_remote(unsigned long first, unsigned long last)
@@ -244,6 +259,35 @@ static bool in_block(unsigned long i)
 	return i >= place_in_block(i) && i - place_in_block(i) + XPM_BLOCK_PAGES <= PAGES;
 }
 
+static unsigned long place_in_giant(unsigned long i)
+{
+	return (frame + origin + i) % XPM_GIANT_PAGES;
+}
+
+static bool in_giant(unsigned long i)
+{
+	return i >= place_in_giant(i) && i - place_in_giant(i) + XPM_GIANT_PAGES <= PAGES;
+}
+
+/* The frame of its first page if its blocks are VALID in a row, aligned; else 0 */
+static unsigned long model_giant(unsigned long i, bool *writable)
+{
+	unsigned long b, start = i - place_in_giant(i), pfn;
+
+	if (!in_giant(i))
+		return 0;
+	pfn = model_blocks[block_of(start)].pfn;
+	*writable = true;
+	for (b = 0; b < XPM_GIANT_PAGES / XPM_BLOCK_PAGES; b++) {
+		struct block *block = &model_blocks[block_of(start) + b];
+
+		if (!block->valid || block->pfn != pfn + b * XPM_BLOCK_PAGES)
+			return 0;
+		*writable &= block->writable;
+	}
+	return pfn % XPM_GIANT_PAGES ? 0 : pfn;
+}
+
 static unsigned int model_marks(unsigned long first, unsigned long last)
 {
 	unsigned int marks = 0;
@@ -317,7 +361,8 @@ static void model_forget(unsigned long first, unsigned long last, unsigned int m
 	}
 	for (unsigned long b = block_of(first); b <= block_of(last); b++)
 		if (!model_blocks[b].valid && marks & XPM_RMAP_EXTERNAL)
-			model_blocks[b].external = model_blocks[b].referenced = false;
+			model_blocks[b].external = model_blocks[b].giant =
+				model_blocks[b].referenced = false;
 	model_drop_empty();
 }
 
@@ -353,9 +398,16 @@ static void model_widen(unsigned long *first, unsigned long *last)
 		*first -= place_in_block(*first);
 	if (model_blocks[block_of(*last)].external)
 		*last += XPM_BLOCK_PAGES - 1 - place_in_block(*last);
+	if (model_blocks[block_of(*first)].giant)
+		*first -= place_in_giant(*first);
+	if (model_blocks[block_of(*last)].giant)
+		*last += XPM_GIANT_PAGES - 1 - place_in_giant(*last);
 }
 
-/* What a page and its block are VALID with is the same frame. */
+/*
+ * What a page and its block are VALID with is the same frame.  Half of the time it is
+ * one that goes on in a row through all of the model.
+ */
 static unsigned long model_pfn(unsigned long i)
 {
 	unsigned long start = i - place_in_block(i);
@@ -365,6 +417,8 @@ static unsigned long model_pfn(unsigned long i)
 	for (unsigned long at = 0; in_block(i) && at < XPM_BLOCK_PAGES; at++)
 		if (model[start + at].valid)
 			return model[start + at].pfn - at + place_in_block(i);
+	if (random() % 2)
+		return frame + origin + i + 5 * XPM_GIANT_PAGES;
 	return (unsigned long)random() + XPM_BLOCK_PAGES;
 }
 
@@ -460,6 +514,7 @@ static void compare_block(unsigned long i)
 		ck_abort_msg("the block of page %lu is there and should not be, or not", i);
 	if (block && (block->valid != wanted->valid || block->writable != wanted->writable ||
 		      atomic_read(&block->external) != wanted->external ||
+		      atomic_read(&block->giant) != wanted->giant ||
 		      atomic_read(&block->referenced) != wanted->referenced ||
 		      atomic_read(&block->aged) != wanted->aged))
 		ck_abort_msg("the block of page %lu has other marks than the model", i);

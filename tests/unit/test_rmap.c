@@ -502,7 +502,127 @@ START_TEST(block_aging)
 }
 END_TEST
 
+/* ---- Cases: giants. */
+
+/* Two blocks make one here; where it begins, in a map that begins before it */
+#define GIANT_START ((FIRST | (XPM_GIANT_PAGES - 1)) + 1)
+#define GIANT_FRAME (7 * XPM_GIANT_PAGES)
+
+START_TEST(giant_find)
+{
+	unsigned long start = GIANT_START, half = start + XPM_BLOCK_PAGES, pfn;
+	bool writable;
+
+	set_up();
+	ck_assert_uint_eq(xpm_rmap_giant_first(&map, start + 1023), start);
+	ck_assert(!map_giant(start, &pfn, &writable));
+	store_block(start, GIANT_FRAME, true);
+	ck_assert(!map_giant(start, &pfn, &writable));
+	store_block(half, GIANT_FRAME + XPM_BLOCK_PAGES, false);
+	ck_assert(map_giant(start + 700, &pfn, &writable));
+	ck_assert_uint_eq(pfn, GIANT_FRAME);
+	ck_assert(!writable);
+	store_block(half, GIANT_FRAME + XPM_BLOCK_PAGES, true);
+	ck_assert(map_giant(start, &pfn, &writable) && writable);
+	/* The next ones are none. */
+	ck_assert(!map_giant(start - 1, &pfn, &writable));
+	ck_assert(!map_giant(start + XPM_GIANT_PAGES, &pfn, &writable));
+	/* Not in a row, not aligned, not VALID */
+	store_block(half, GIANT_FRAME, true);
+	ck_assert(!map_giant(start, &pfn, &writable));
+	store_block(start, GIANT_FRAME + XPM_BLOCK_PAGES, true);
+	store_block(half, GIANT_FRAME + XPM_GIANT_PAGES, true);
+	ck_assert(!map_giant(start, &pfn, &writable));
+	store_block(start, GIANT_FRAME, true);
+	store_block(half, GIANT_FRAME + XPM_BLOCK_PAGES, true);
+	ck_assert(map_giant(start, &pfn, &writable));
+	ck_assert_uint_eq(revoke(half + 3, half + 3), XPM_RMAP_EXTERNAL);
+	ck_assert(!map_giant(start, &pfn, &writable));
+	tear_down();
+}
+END_TEST
+
+/* What comes to a page of it comes to all, until it was taken away. */
+START_TEST(giant_states)
+{
+	unsigned long start = GIANT_START, half = start + XPM_BLOCK_PAGES;
+	unsigned long last = start + XPM_GIANT_PAGES - 1, low, high, pfn;
+	bool writable;
+
+	set_up();
+	store_block(start, GIANT_FRAME, true);
+	store_block(half, GIANT_FRAME + XPM_BLOCK_PAGES, true);
+	/* Mapped block by block it is none. */
+	map_block(start);
+	map_block(half);
+	low = high = half + 9;
+	widen(&low, &high);
+	ck_assert(low == half && high == last);
+
+	ck_assert(map_giant(start, &pfn, &writable));
+	ck_assert(xpm_rmap_is_young(&map, last, last));
+	ck_assert_uint_eq(revoke(half + 9, half + 9), XPM_RMAP_EXTERNAL);
+	low = high = half + 9;
+	widen(&low, &high);
+	ck_assert(low == start && high == last);
+	/* A second one comes meanwhile, to the other half. */
+	ck_assert_uint_eq(revoke(start + 1, start + 1), XPM_RMAP_EXTERNAL);
+	low = high = start + 1;
+	widen(&low, &high);
+	ck_assert(low == start && high == last);
+	forget_all(half + 9, half + 9);
+	low = high = half + 9;
+	widen(&low, &high);
+	ck_assert(low == half + 9 && high == half + 9);
+	/* This one is not at its end yet. */
+	low = high = start + 1;
+	widen(&low, &high);
+	ck_assert(low == start && high == last);
+	forget_all(start + 1, start + 1);
+	ck_assert_uint_eq(shim_objects, 0);
+	tear_down();
+}
+END_TEST
+
+/* Whoever empties attachers of what stays VALID meets no part of a giant. */
+START_TEST(giant_barred)
+{
+	unsigned long start = GIANT_START, half = start + XPM_BLOCK_PAGES;
+	unsigned long last = start + XPM_GIANT_PAGES - 1, low, high, pfn;
+	bool writable;
+
+	set_up();
+	store_block(start, GIANT_FRAME, true);
+	store_block(half, GIANT_FRAME + XPM_BLOCK_PAGES, true);
+	low = high = half + 9;
+	write_lock(&map.lock);
+	xpm_rmap_bar_giants(&map, &low, &high);
+	write_unlock(&map.lock);
+	ck_assert(low == half + 9 && high == half + 9);
+	ck_assert(!map_giant(start, &pfn, &writable));
+	write_lock(&map.lock);
+	xpm_rmap_allow_giants(&map);
+	write_unlock(&map.lock);
+	ck_assert(map_giant(start, &pfn, &writable));
+	write_lock(&map.lock);
+	xpm_rmap_bar_giants(&map, &low, &high);
+	write_unlock(&map.lock);
+	ck_assert(low == start && high == last);
+	tear_down();
+
+	/* None is, in a new map: from its first page on. */
+	set_up_at(0, XPM_GIANT_PAGES - 1, 0);
+	store_block(0, GIANT_FRAME, true);
+	store_block(XPM_BLOCK_PAGES, GIANT_FRAME + XPM_BLOCK_PAGES, true);
+	ck_assert(map_giant(0, &pfn, &writable));
+	tear_down();
+}
+END_TEST
+
 /* ---- Against the model. */
+
+/* In all random walks; there have to be some */
+static unsigned long giants_seen;
 
 /* Nothing becomes VALID that is being taken away. */
 static bool may_become_valid(unsigned long i)
@@ -551,6 +671,24 @@ static void map_some_block(unsigned long i)
 	block->referenced |= block->valid;
 }
 
+static void map_some_giant(unsigned long i)
+{
+	bool writable = false, wanted = false;
+	unsigned long pfn, start = i - place_in_giant(i), model_first = model_giant(i, &wanted);
+
+	ck_assert_int_eq(map_giant(origin + i, &pfn, &writable), model_first != 0);
+	if (!model_first)
+		return;
+	giants_seen++;
+	ck_assert_uint_eq(pfn, model_first);
+	ck_assert_int_eq(writable, wanted);
+	for (unsigned long at = start; at < start + XPM_GIANT_PAGES; at += XPM_BLOCK_PAGES) {
+		struct block *block = &model_blocks[block_of(at)];
+
+		block->external = block->giant = block->referenced = true;
+	}
+}
+
 /* As who finds nothing to store does */
 static void reserve_and_trim(unsigned long i)
 {
@@ -588,7 +726,7 @@ static void random_step(unsigned long first, unsigned long last)
 {
 	unsigned int marks = 1 + (unsigned int)random() % 3;
 
-	switch (random() % 16) {
+	switch (random() % 18) {
 	case 0:
 	case 1:
 		store_some(first, last);
@@ -635,6 +773,10 @@ static void random_step(unsigned long first, unsigned long last)
 		mark_remote(origin + first, origin + last, marks & 1);
 		model_mark_remote(first, last, marks & 1);
 		break;
+	case 16:
+	case 17:
+		map_some_giant(first);
+		break;
 	case 15:
 		clear_remote(origin + first, origin + last);
 		model_clear_remote(first, last);
@@ -666,6 +808,7 @@ START_TEST(random_against_model)
 		set_up();
 		random_walk(seed);
 	}
+	ck_assert_uint_gt(giants_seen, 0);
 }
 END_TEST
 
@@ -703,6 +846,9 @@ int main(void)
 	add_case(suite, "block_mapped_meanwhile", block_mapped_meanwhile);
 	add_case(suite, "block_is_not_remote", block_is_not_remote);
 	add_case(suite, "block_aging", block_aging);
+	add_case(suite, "giant_find", giant_find);
+	add_case(suite, "giant_states", giant_states);
+	add_case(suite, "giant_barred", giant_barred);
 	add_case(suite, "random_against_model", random_against_model);
 	add_case(suite, "random_in_cut_map", random_in_cut_map);
 	return run_suite(suite);
