@@ -201,6 +201,9 @@ static void map_ahead(struct vm_area_struct *vma, struct xpm_reach *reach, struc
 			break;
 		/* Nobody has asked to write there yet. */
 		w = xpm_window_from(vma, next, next + XPM_BLOCK_PAGES, false);
+		/* The next GiB is for a fault to begin, which makes the upper levels only. */
+		if (!(w.address & ~PUD_MASK))
+			break;
 		if (!unknown)
 			err = xpm_insert(vma, &w);
 		if (err == -EAGAIN) {
