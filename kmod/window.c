@@ -118,6 +118,7 @@ struct xpm_window xpm_window_within(struct vm_area_struct *vma, const struct xpm
 {
 	struct xpm_window within = clip(vma, w->target, w->first, w->last, w->write);
 
+	within.giant = w->giant;
 	within.ahead = w->ahead;
 	return within;
 }

@@ -38,6 +38,7 @@ struct xpm_window {
 	unsigned long last;
 	unsigned long target;
 	bool write;
+	bool giant;		/* an entry of 1 GiB is wanted, and nothing else */
 	bool ahead;		/* who goes on in sequence, or says so, wants what is behind it */
 	/* Out of insert */
 	unsigned long mapped;	/* pages, from the target on */
