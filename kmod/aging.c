@@ -21,6 +21,7 @@
 
 #include <linux/workqueue.h>
 
+#include "compat/compat.h"
 #include "segment.h"
 #include "stats.h"
 #include "zap.h"
@@ -33,10 +34,29 @@ void xpm_aging_setup(struct xpm_aging *aging)
 	aging->segments = RB_ROOT_CACHED;
 }
 
-/* Empties the attachers' page tables of pages that are AGED */
-static void zap_pages(struct xpm_segment *segment, unsigned long first, unsigned int pages)
+/*
+ * Empties the attachers' page tables of [first, last], which is AGED, and widened to
+ * the whole of giants; none may be mapped meanwhile, as it would be met in part.
+ */
+static void zap(struct xpm_segment *segment, unsigned long first, unsigned long last)
 {
-	xpm_zap(segment, first, first + pages - 1);
+	struct xpm_rmap *rmap = &segment->rmap;
+
+	if (!xpm_giant_entries()) {
+		xpm_zap(segment, first, last);
+		return;
+	}
+	write_lock(&rmap->lock);
+	xpm_rmap_bar_giants(rmap, &first, &last);
+	write_unlock(&rmap->lock);
+	xpm_zap(segment, first, last);
+	write_lock(&rmap->lock);
+	xpm_rmap_allow_giants(rmap);
+	write_unlock(&rmap->lock);
+}
+
+static void count_aged(struct xpm_segment *segment, unsigned long pages)
+{
 	atomic_long_add(pages, &segment->aged);
 	xpm_stats_add(XPM_STAT_AGED, pages);
 }
@@ -48,15 +68,36 @@ static void zap_aged(struct xpm_segment *segment, unsigned long at, u64 mask)
 		unsigned int from = __ffs64(mask);
 		unsigned int pages = ~(mask >> from) ? __ffs64(~(mask >> from)) : XPM_LEAF_PAGES;
 
-		zap_pages(segment, (at << XPM_LEAF_SHIFT) + from, pages);
+		zap(segment, (at << XPM_LEAF_SHIFT) + from,
+		    (at << XPM_LEAF_SHIFT) + from + pages - 1);
+		count_aged(segment, pages);
 		mask &= from + pages < XPM_LEAF_PAGES ? ~0ULL << (from + pages) : 0;
+	}
+}
+
+/* The same of blocks, those in a row at once: they may be one giant */
+static void zap_aged_blocks(struct xpm_segment *segment)
+{
+	unsigned long at = 0, first, last;
+	bool any = xpm_rmap_next_aged_block(&segment->rmap, &at);
+
+	while (any) {
+		first = at;
+		do {
+			last = at + XPM_BLOCK_PAGES - 1;
+			at = last + 1;
+			any = xpm_rmap_next_aged_block(&segment->rmap, &at);
+		} while (any && at == last + 1 && last - first < XPM_GIANT_PAGES - 1);
+		zap(segment, first, last);
+		count_aged(segment, last - first + 1);
+		cond_resched();
 	}
 }
 
 static void aging_work(struct work_struct *work)
 {
 	struct xpm_segment *segment = container_of(work, struct xpm_segment, aging_work);
-	unsigned long at = 0, first = 0;
+	unsigned long at = 0;
 	u64 mask;
 
 	while ((mask = xpm_rmap_next_aged(&segment->rmap, &at))) {
@@ -64,10 +105,7 @@ static void aging_work(struct work_struct *work)
 		at++;
 		cond_resched();
 	}
-	for (; xpm_rmap_next_aged_block(&segment->rmap, &first); first += XPM_BLOCK_PAGES) {
-		zap_pages(segment, first, XPM_BLOCK_PAGES);
-		cond_resched();
-	}
+	zap_aged_blocks(segment);
 	xpm_segment_put(segment);
 }
 

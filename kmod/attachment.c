@@ -3,7 +3,8 @@
  * Attachments: mapping, splitting, moving and unmapping them.
  *
  * An attachment is an ordinary shared file mapping to the VM, so munmap,
- * mprotect and mremap of its parts need nothing here but the count of its vmas.
+ * mprotect and mremap of its parts need nothing here but the count of its vmas, and
+ * that entries of 1 GiB are taken out before (giant.c).
  * It is VM_PFNMAP: its page tables hold frames without references.  It is not
  * inherited by fork, not dumped, not grown, not executable, and nothing that
  * takes page references (O_DIRECT, RDMA registration) works on it.
@@ -20,6 +21,7 @@
 #include "access.h"
 #include "compat/compat.h"
 #include "fault.h"
+#include "giant.h"
 #include "insert.h"
 #include "owner.h"
 #include "permit.h"
@@ -68,8 +70,17 @@ static void vma_open(struct vm_area_struct *vma)
 {
 	struct xpm_attachment *attachment = vma->vm_private_data;
 
+	xpm_giant_take_out(vma);
 	refcount_inc(&attachment->ref);
 	atomic_inc(&attachment->vmas);
+}
+
+/* All or a part of the vma gets other rights. */
+static int vma_mprotect(struct vm_area_struct *vma, unsigned long start, unsigned long end,
+			unsigned long flags)
+{
+	xpm_giant_take_out(vma);
+	return 0;
 }
 
 static void vma_close(struct vm_area_struct *vma)
@@ -98,7 +109,11 @@ static const struct vm_operations_struct attachment_vm_ops = {
 	.open = vma_open,
 	.close = vma_close,
 	.mremap = vma_mremap,
+	.mprotect = vma_mprotect,
 	.fault = xpm_fault,
+#ifdef CONFIG_ARCH_SUPPORTS_PUD_PFNMAP
+	.huge_fault = xpm_huge_fault,
+#endif
 	/*
 	 * Not optional: without it the core makes a read-only entry writable by
 	 * itself, also one of the zero page.
@@ -163,7 +178,10 @@ static int attachment_mmap(struct file *file, struct vm_area_struct *vma)
 	trace_xpmem_attach(permit->id.value, vma->vm_start, vma->vm_pgoff << PAGE_SHIFT,
 			   vma->vm_end - vma->vm_start);
 
-	xpm_vma_set_flags(vma, VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY,
+	/* HUGEPAGE: so that the VM asks for entries of 1 GiB, which may be opt-in */
+	xpm_vma_set_flags(vma,
+			  VM_PFNMAP | VM_IO | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY |
+				  (xpm_giant_entries() ? VM_HUGEPAGE : 0),
 			  VM_EXEC | VM_MAYEXEC);
 	vma->vm_private_data = attachment;
 	vma->vm_ops = &attachment_vm_ops;
@@ -177,16 +195,22 @@ static int attachment_file_release(struct inode *inode, struct file *file)
 }
 
 /*
- * Where the caller leaves it to us: at the owner's address modulo 2 MiB, if it is
- * long enough, so that what the owner maps by huge entries can be shown by them.
+ * Where the caller leaves it to us: at the owner's address modulo 1 GiB or 2 MiB, if it
+ * is long enough, so that what the owner maps by huge entries can be shown by them.
  */
 static unsigned long attachment_place(struct file *file, unsigned long addr, unsigned long length,
 				      unsigned long pgoff, unsigned long flags)
 {
 	struct xpm_permit *permit = file->private_data;
+	struct xpm_segment *segment = permit->segment;
+	unsigned long page = pgoff + (segment->start >> PAGE_SHIFT), place;
 
-	return xpm_place_congruent(file, addr, length,
-				   pgoff + (permit->segment->start >> PAGE_SHIFT), flags);
+	if (!addr && !(flags & MAP_FIXED) && !segment->remote) {
+		place = xpm_giant_place(file, length, page, flags);
+		if (!IS_ERR_VALUE(place))
+			return place;
+	}
+	return xpm_place_congruent(file, addr, length, page, flags);
 }
 
 static const struct file_operations attachment_fops = {

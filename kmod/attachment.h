@@ -22,6 +22,7 @@ struct xpm_attachment {
 	refcount_t ref;
 	atomic_t vmas;
 	struct rw_semaphore tables;	/* insert.c */
+	bool giants;			/* may have entries of 1 GiB; giant.c */
 	unsigned long addr;		/* where one of its vmas was last seen */
 	struct xpm_permit *permit;	/* held */
 	struct xpm_user *user;		/* charged */

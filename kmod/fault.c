@@ -33,6 +33,10 @@
  * the same page, as its load would put it back read-only.
  *
  * A fault handles a window of pages (window.h), or a huge page.
+ *
+ * For an entry of 1 GiB (giant.c) the VM asks first, by ->huge_fault, as there must be
+ * no table in its place.  It goes the same way where the owner has memory in such pages;
+ * all else, errors too, is left to ->fault, which the VM then calls.
  */
 #include "fault.h"
 
@@ -44,6 +48,8 @@
 #include "ask.h"
 #include "attachment.h"
 #include "channel.h"
+#include "compat/compat.h"
+#include "giant.h"
 #include "insert.h"
 #include "lease.h"
 #include "notifier.h"
@@ -113,7 +119,8 @@ static void try_insert(struct xpm_segment *segment, struct xpm_window *w, struct
 
 /*
  * All three steps for the target, none of the two mmap_locks being held: 0 when
- * the access is worth repeating, or the error it has to end with.
+ * the access is worth repeating, or the error it has to end with; -ERANGE: nothing was
+ * done, as the owner has no memory for an entry of 1 GiB.
  */
 static int bring_in(struct xpm_segment *segment, struct xpm_window *w, struct mm_struct *mm)
 {
@@ -131,6 +138,10 @@ static int bring_in(struct xpm_segment *segment, struct xpm_window *w, struct mm
 	err = xpm_owner_lock(segment, NULL);
 	if (err)
 		return err;
+	if (w->giant && !xpm_owner_has_giants(segment, w)) {
+		xpm_owner_unlock(segment, NULL);
+		return -ERANGE;
+	}
 	err = xpm_owner_populate(segment, w);
 	if (err)
 		return err;
@@ -221,6 +232,37 @@ static void map_ahead(struct vm_area_struct *vma, struct xpm_reach *reach, struc
 		xpm_owner_unlock(segment, vma->vm_mm);
 }
 
+/*
+ * Has it brought in with the attacher's lock dropped, which @again says when the access
+ * is worth repeating.
+ */
+static vm_fault_t fault_unlocked(struct vm_area_struct *vma, struct xpm_window *w,
+				 vm_fault_t again)
+{
+	struct xpm_segment *segment = xpm_attachment_of(vma)->permit->segment;
+	struct mm_struct *mm = vma->vm_mm;
+	struct file *file;
+	vm_fault_t ret;
+	int err;
+
+	/*
+	 * From the unlock on the vma may be gone, its file closed and the module
+	 * without other users: the file keeps the segment and this code.
+	 */
+	file = get_file(vma->vm_file);
+	mmap_read_unlock(mm);
+	err = bring_in(segment, w, mm);
+	if (!err || err == -EINTR || err == -ERANGE) {
+		fput(file);
+		return again;
+	}
+	ret = fault_error(segment, w, err);
+	fput(file);
+	/* Errors are returned with the lock held, and the vma not looked at. */
+	mmap_read_lock(mm);
+	return ret;
+}
+
 vm_fault_t xpm_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -233,8 +275,6 @@ vm_fault_t xpm_fault(struct vm_fault *vmf)
 	/* The caller of ->pfn_mkwrite passes on nothing but errors and NOPAGE. */
 	vm_fault_t again = VM_FAULT_RETRY |
 			   (vmf->flags & FAULT_FLAG_MKWRITE ? VM_FAULT_NOPAGE : 0);
-	struct file *file;
-	vm_fault_t ret;
 	bool refreshed;
 	int err;
 
@@ -273,32 +313,42 @@ vm_fault_t xpm_fault(struct vm_fault *vmf)
 	}
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return again;
-
-	/*
-	 * From the unlock on the vma may be gone, its file closed and the module
-	 * without other users: the file keeps the segment and this code.
-	 */
-	file = get_file(vma->vm_file);
-	mmap_read_unlock(mm);
-	err = bring_in(segment, &w, mm);
-	if (!err || err == -EINTR) {
-		fput(file);
-		return again;
-	}
-	ret = fault_error(segment, &w, err);
-	fput(file);
-	/* Errors are returned with the lock held, and the vma not looked at. */
-	mmap_read_lock(mm);
-	return ret;
+	return fault_unlocked(vma, &w, again);
 }
+
+#ifdef CONFIG_ARCH_SUPPORTS_PUD_PFNMAP
+vm_fault_t xpm_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct xpm_window w;
+	int err;
+
+	if (order != PUD_ORDER || !xpm_giant_fits(vma, vmf->pgoff))
+		return VM_FAULT_FALLBACK;
+	if (xpm_fault_drop_vma_lock(vmf))
+		return VM_FAULT_RETRY;
+
+	w = xpm_giant_window(vma, vmf->pgoff, vmf->flags & FAULT_FLAG_WRITE);
+	err = xpm_giant_insert_or_refresh(vma, &w);
+	if (!err) {
+		xpm_reach_extend(xpm_reach_of(&xpm_attachment_of(vma)->reaches, w.target), &w);
+		return VM_FAULT_NOPAGE;
+	}
+	/* Once only: a fault that waited for the owner can do with smaller entries. */
+	if (!is_passing(err) || !(vmf->flags & FAULT_FLAG_ALLOW_RETRY) ||
+	    vmf->flags & (FAULT_FLAG_RETRY_NOWAIT | FAULT_FLAG_TRIED))
+		return VM_FAULT_FALLBACK;
+	return fault_unlocked(vma, &w, VM_FAULT_RETRY);
+}
+#endif
 
 /* ----------------------------------------------------------- prefault */
 
 /*
- * Faults in at @addr as much as one window gives, no further than @end; returns
- * the bytes or an error.
+ * Faults in at @addr as much as one window gives, no further than @end, or by an entry
+ * of 1 GiB; returns the bytes or an error, -ERANGE: without @giant, please.
  */
-static long prefault_window(unsigned long addr, unsigned long end, bool write)
+static long prefault_window(unsigned long addr, unsigned long end, bool write, bool giant)
 {
 	struct xpm_attachment *attachment;
 	struct mm_struct *mm = current->mm;
@@ -321,6 +371,16 @@ static long prefault_window(unsigned long addr, unsigned long end, bool write)
 	if (!(vma->vm_flags & (write ? VM_WRITE : VM_READ)))
 		goto out;
 
+	target = linear_page_index(vma, addr);
+	if (giant && xpm_giant_fits(vma, target)) {
+		w = xpm_giant_window(vma, target, write);
+		err = xpm_giant_insert_or_refresh(vma, &w);
+		if (is_passing(err))
+			goto slow;
+		if (err != -ERANGE)
+			goto out;
+	}
+
 	/*
 	 * Insertion has no means to allocate the upper levels alone, and with a table
 	 * at their end there is no place for a huge entry.  A fault has them.
@@ -328,12 +388,12 @@ static long prefault_window(unsigned long addr, unsigned long end, bool write)
 	if (!xpm_pmd_of(mm, addr))
 		handle_mm_fault(vma, addr, FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_RETRY_NOWAIT |
 				(write ? FAULT_FLAG_WRITE : 0), NULL);
-	target = linear_page_index(vma, addr);
 	w = xpm_window_from(vma, target, target + ((end - addr) >> PAGE_SHIFT), write);
 	err = insert_or_refresh(vma, &w, &refreshed);
 	if (!is_passing(err))
 		goto out;
 
+slow:
 	segment = attachment->permit->segment;
 	file = get_file(vma->vm_file);	/* keeps the segment */
 	mmap_read_unlock(mm);
@@ -348,6 +408,7 @@ out:
 
 long xpm_fault_prefault(struct xpmem_ioc_prefault *req)
 {
+	bool write = req->flags & XPMEM_PREFAULT_WRITE;
 	unsigned long addr = req->vaddr;
 	long done = 0;
 	u64 end;
@@ -365,7 +426,9 @@ long xpm_fault_prefault(struct xpmem_ioc_prefault *req)
 	while (addr < end) {
 		if (fatal_signal_pending(current))
 			return -EINTR;
-		done = prefault_window(addr, end, req->flags & XPMEM_PREFAULT_WRITE);
+		done = prefault_window(addr, end, write, true);
+		if (done == -ERANGE)
+			done = prefault_window(addr, end, write, false);
 		if (done < 0)
 			break;
 		addr += done;

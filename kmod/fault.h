@@ -10,6 +10,9 @@
 /* ->fault and ->pfn_mkwrite of attachments */
 vm_fault_t xpm_fault(struct vm_fault *vmf);
 
+/* ->huge_fault: entries of 1 GiB, where the kernel allows them */
+vm_fault_t xpm_huge_fault(struct vm_fault *vmf, unsigned int order);
+
 /* Request; see xpmem_ioctl.h */
 long xpm_fault_prefault(struct xpmem_ioc_prefault *req);
 

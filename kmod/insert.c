@@ -19,6 +19,8 @@
  * A table is allocated by apply_to_page_range(), which complains about a huge entry
  * in its place.  So who allocates one holds attachment->tables for reading, and who
  * puts in a huge entry for writing.
+ *
+ * Entries of 1 GiB are the matter of giant.c.
  */
 #include "insert.h"
 
@@ -26,6 +28,7 @@
 #include <linux/mm_inline.h>
 
 #include "attachment.h"
+#include "giant.h"
 #include "page_table.h"
 #include "permit.h"
 #include "segment.h"
@@ -310,35 +313,39 @@ out:
 	return err;
 }
 
-/* Allocates the table of the target unless there is one, or a huge entry */
+/*
+ * Allocates the table of the target unless there is one, or a huge entry; -EEXIST: one
+ * of 1 GiB.
+ */
 static int make_table(struct insertion *in, struct xpm_attachment *attachment)
 {
 	struct mm_struct *mm = in->vma->vm_mm;
 	unsigned long addr = in->w->address;
 	int err = 0;
+	pud_t *pud;
 
 	down_read(&attachment->tables);
-	if (!in->pmd || xpm_pmd_is_empty(in->pmd))
+	pud = xpm_pud_of(mm, addr);
+	if (pud && xpm_pud_is_huge(READ_ONCE(*pud)))
+		err = -EEXIST;
+	else if (!in->pmd || xpm_pmd_is_empty(in->pmd))
 		err = apply_to_page_range(mm, addr & PAGE_MASK, PAGE_SIZE, NULL, NULL);
 	up_read(&attachment->tables);
 	in->pmd = xpm_pmd_of(mm, addr);
 	return err;
 }
 
-int xpm_insert(struct vm_area_struct *vma, struct xpm_window *w)
+static int insert_window(struct vm_area_struct *vma, struct xpm_window *w, unsigned int *entries)
 {
 	struct xpm_attachment *attachment = xpm_attachment_of(vma);
-	struct xpm_segment *segment = attachment->permit->segment;
 	struct insertion in = {
 		.vma = vma,
-		.rmap = &segment->rmap,
+		.rmap = &attachment->permit->segment->rmap,
 		.w = w,
 		.pmd = xpm_pmd_of(vma->vm_mm, w->address),
 	};
 	bool may_huge, table;
 	int err;
-
-	lockdep_assert_held(&vma->vm_mm->mmap_lock);
 
 	in.congruent = is_congruent(&in);
 	do {
@@ -351,12 +358,26 @@ int xpm_insert(struct vm_area_struct *vma, struct xpm_window *w)
 		if (table)
 			err = make_table(&in, attachment);
 	} while (table && !err);
+	*entries = in.entries;
+	/* Another thread was faster; what its entry shows is seen when the access repeats. */
+	return err == -EEXIST ? 0 : err;
+}
+
+int xpm_insert(struct vm_area_struct *vma, struct xpm_window *w)
+{
+	struct xpm_segment *segment = xpm_attachment_of(vma)->permit->segment;
+	unsigned int entries = 0;
+	int err;
+
+	lockdep_assert_held(&vma->vm_mm->mmap_lock);
+
+	err = w->giant ? xpm_giant_insert(vma, w, &entries) : insert_window(vma, w, &entries);
 	if (!err) {
 		atomic_long_inc(&segment->faults);
-		atomic_long_add(in.entries, &segment->fault_pages);
+		atomic_long_add(entries, &segment->fault_pages);
 		xpm_stats_add(XPM_STAT_FAULTS, 1);
-		xpm_stats_add(XPM_STAT_FAULT_PAGES, in.entries);
-		trace_xpmem_fault(segment->id.value, w, in.entries, 0);
+		xpm_stats_add(XPM_STAT_FAULT_PAGES, entries);
+		trace_xpmem_fault(segment->id.value, w, entries, 0);
 	}
 	return err;
 }

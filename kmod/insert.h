@@ -11,7 +11,8 @@ struct xpm_window;
  * Maps what is VALID of the window.  0: the target is mapped with the rights asked
  * for, or the access will see when it is repeated; -EAGAIN: it is not VALID with
  * these; -ENOENT: segment or permit are dead; -EFAULT: the attacher's entry is
- * taken; -ENOMEM.  The attacher's mmap_lock is held.
+ * taken; -ENOMEM; -ERANGE: it is VALID, but can't be shown by an entry of 1 GiB, which
+ * the window wants.  The attacher's mmap_lock is held.
  */
 int xpm_insert(struct vm_area_struct *vma, struct xpm_window *w);
 

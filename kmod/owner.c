@@ -130,6 +130,14 @@ int xpm_owner_populate_nowait(struct xpm_segment *segment, const struct xpm_wind
 	return populate_by_policy(segment, w, NULL);
 }
 
+bool xpm_owner_has_giants(struct xpm_segment *segment, const struct xpm_window *w)
+{
+	struct vm_area_struct *vma =
+		vma_lookup(segment->mm, xpm_segment_address(segment, w->target));
+
+	return vma && vma_kernel_pagesize(vma) >= PUD_SIZE;
+}
+
 bool xpm_owner_cannot_show(struct xpm_segment *segment, unsigned long first, unsigned long last)
 {
 	unsigned long start = xpm_segment_address(segment, first);

@@ -40,6 +40,12 @@ int xpm_owner_populate(struct xpm_segment *segment, const struct xpm_window *w);
 int xpm_owner_populate_nowait(struct xpm_segment *segment, const struct xpm_window *w);
 
 /*
+ * Whether what the owner has around the target is in pages of 1 GiB, or will be when it
+ * is accessed.  Its lock is held.
+ */
+bool xpm_owner_has_giants(struct xpm_segment *segment, const struct xpm_window *w);
+
+/*
  * Whether pages [first, last] are all one mapping of a kind that can't be shown,
  * as far as can be seen without waiting for the owner.  No lock held.
  */

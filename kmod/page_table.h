@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Page tables: finding an entry of the last two levels and locking it, which the
+ * Page tables: finding an entry of the last three levels and locking it, which the
  * VM does not export as such.  The mmap_lock of the address space is held for
  * reading at least, and the address is in a mapping: so tables above a table of
  * entries stay, and that may vanish only where the VM has RCU delay its end.
@@ -12,19 +12,32 @@
 
 #include "compat/compat.h"
 
-/* The entry that covers 2 MiB, or NULL when a level above is absent or an entry itself */
-static inline pmd_t *xpm_pmd_of(struct mm_struct *mm, unsigned long addr)
+/* The entry that covers 1 GiB, or NULL when a level above is absent */
+static inline pud_t *xpm_pud_of(struct mm_struct *mm, unsigned long addr)
 {
 	pgd_t *pgd = pgd_offset(mm, addr);
 	p4d_t *p4d;
-	pud_t *pud;
 
 	if (pgd_none(READ_ONCE(*pgd)) || pgd_bad(READ_ONCE(*pgd)))
 		return NULL;
 	p4d = p4d_offset(pgd, addr);
 	if (p4d_none(READ_ONCE(*p4d)) || p4d_bad(READ_ONCE(*p4d)))
 		return NULL;
-	pud = pud_offset(p4d, addr);
+	return pud_offset(p4d, addr);
+}
+
+static inline bool xpm_pud_is_huge(pud_t pud)
+{
+	return pud_present(pud) && pud_leaf(pud);
+}
+
+/* The entry that covers 2 MiB, or NULL when a level above is absent or an entry itself */
+static inline pmd_t *xpm_pmd_of(struct mm_struct *mm, unsigned long addr)
+{
+	pud_t *pud = xpm_pud_of(mm, addr);
+
+	if (!pud)
+		return NULL;
 	/* A huge entry is a bad one, in the words of pud_bad(). */
 	if (pud_none(READ_ONCE(*pud)) || pud_bad(READ_ONCE(*pud)))
 		return NULL;

@@ -10,7 +10,8 @@
  * and entries of 1 GiB.
  *
  * What the owner maps by a huge entry is stored as a block of the rmap where all of
- * that entry is in the segment, else page by page.
+ * that entry is in the segment, else page by page; what it maps by an entry of 1 GiB as
+ * 512 blocks, if the attacher may have one too.
  *
  * WRITABLE is what the owner maps writable and dirty, or what is made dirty here:
  * see dirty.h.
@@ -277,6 +278,35 @@ static int store_block(const struct xpm_reading *r, unsigned long entry)
 	return err;
 }
 
+/* All blocks of a giant; @entry: of its first page */
+static int store_giant(const struct xpm_reading *r, unsigned long entry)
+{
+	struct xpm_rmap *rmap = &r->segment->rmap;
+	unsigned long first = xpm_rmap_giant_first(rmap, r->w->target), at;
+	struct xpm_block *block;
+	int err = 0;
+
+	for (at = 0; at < XPM_GIANT_PAGES && !err; at += XPM_BLOCK_PAGES)
+		err = xpm_rmap_reserve_block(rmap, first + at);
+	write_lock(&rmap->lock);
+	if (!err)
+		err = still_so(r);
+	for (at = 0; at < XPM_GIANT_PAGES; at += XPM_BLOCK_PAGES) {
+		block = xpm_rmap_block(rmap, first + at);
+		if (!err && block)
+			xpm_block_store(block, frame_of(entry) + at,
+					is_writable(r, entry + (at << PAGE_SHIFT), first + at));
+		/* Reserved for nothing */
+		if (block && !block->valid)
+			xpm_rmap_trim(rmap, first + at);
+		/* Trimmed by somebody else, since it was reserved */
+		if (!block && !err)
+			err = -EAGAIN;
+	}
+	write_unlock(&rmap->lock);
+	return err;
+}
+
 /* Whether all that a huge entry can cover around the target is in segment and mapping */
 static bool in_block(const struct xpm_reading *r)
 {
@@ -289,7 +319,18 @@ static bool in_block(const struct xpm_reading *r)
 	return start >= r->vma->vm_start && start + PMD_SIZE <= r->vma->vm_end;
 }
 
-/* What only the VM itself can read: the target, and the block it is in */
+static bool in_giant(const struct xpm_reading *r)
+{
+	const struct xpm_rmap *rmap = &r->segment->rmap;
+	unsigned long start;
+
+	if (!xpm_rmap_in_giant(rmap, r->w->target))
+		return false;
+	start = xpm_segment_address(r->segment, xpm_rmap_giant_first(rmap, r->w->target));
+	return start >= r->vma->vm_start && start + PUD_SIZE <= r->vma->vm_end;
+}
+
+/* What only the VM itself can read: the target, and the block or giant it is in */
 static int refresh_by_hmm(const struct xpm_reading *r)
 {
 	unsigned long addr = xpm_segment_address(r->segment, r->w->target);
@@ -313,6 +354,10 @@ static int refresh_by_hmm(const struct xpm_reading *r)
 	/* Huge pages of hugetlbfs are never cleaned nor reclaimed. */
 	entry = entry_of(page_to_pfn(hmm_pfn_to_page(found)), found & HMM_PFN_WRITE,
 			 is_vm_hugetlb_page(r->vma));
+	if (r->w->giant && hmm_pfn_to_map_order(found) >= XPM_GIANT_SHIFT && in_giant(r))
+		return store_giant(r, entry - ((target - xpm_rmap_giant_first(&r->segment->rmap,
+									       target))
+					       << PAGE_SHIFT));
 	if (hmm_pfn_to_map_order(found) < XPM_BLOCK_SHIFT || !in_block(r))
 		return store_page(r, target, entry);
 	return store_block(r, entry - ((target - xpm_rmap_block_first(&r->segment->rmap, target))

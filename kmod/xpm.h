@@ -31,15 +31,16 @@
  *   mmap_lock of the owner, trylock	(owner.c: xpm_owner_lock; and the reverse in
  *					fault.c: try_insert)
  *   i_mmap_rwsem of the segment	(the VM: mapping, splitting, unmapping)
- *   attachment->tables			(insert.c; reclaim may be inside it)
+ *   what a zap takes inside that	(giant.c: take_out; mmap_lock for writing)
+ *   attachment->tables			(insert.c, giant.c; reclaim may be inside it)
  *   invalidate_range_start map		(owner.c: mmu_interval_read_begin)
  *   task_lock, used_lock		(policy.c)
  *   page table lock of the owner	(refresh.c; nothing inside)
  *   segment->rmap.lock, write		(refresh.c: store)
  *     xarray lock of the rmap		(rmap.c)
  *     i_pages, i_lock of a file	(dirty.c: folio_mark_dirty)
- *   segment->rmap.lock, read		(insert.c: try_insert; access.c: copy)
- *     page table lock of the attacher	(insert.c)
+ *   segment->rmap.lock, read		(insert.c, giant.c: try_insert; access.c: copy)
+ *     page table lock of the attacher	(insert.c, giant.c)
  *
  * page table lock of the owner, in the VM's SRCU section
  *   aging.lock				(aging.c: look_at_all)
@@ -67,6 +68,9 @@
  * any of these but page table locks
  *   asks_lock of a remote segment	(ask.c)
  *   lock of the channel		(channel.c; wait queues inside)
+ *
+ * aging work
+ *   segment->rmap.lock, write		(aging.c: zap; dropped before the next)
  *
  * zap or aging work, or the end of a segment or permit, holding nothing
  *   i_mmap_rwsem of the segment	(zap.c: unmap_mapping_pages)

@@ -83,6 +83,43 @@ static inline pmd_t xpm_pmd_make(unsigned long pfn, struct vm_area_struct *vma, 
 }
 
 /*
+ * Whether there can be entries of 1 GiB in mappings of frames.  6.12: they can be
+ * special, and the VM asks such a mapping for them (->huge_fault).  Before, it does
+ * not ask, and mprotect() takes one for a bad table.
+ */
+#ifdef CONFIG_ARCH_SUPPORTS_PUD_PFNMAP
+static inline bool xpm_giant_entries(void)
+{
+	return xpm_huge_entries() && boot_cpu_has(X86_FEATURE_GBPAGES);
+}
+
+static inline pud_t xpm_pud_make(unsigned long pfn, struct vm_area_struct *vma, bool writable)
+{
+	pgprot_t prot = vm_get_page_prot(writable ? vma->vm_flags : vma->vm_flags & ~VM_WRITE);
+	pud_t pud = pud_mkspecial(pud_mkyoung(pud_mkhuge(pfn_pud(pfn, prot))));
+
+	return writable ? pud_mkdirty(pud) : pud;
+}
+
+/*
+ * Whether a fault holds the lock of its mapping instead of mmap_lock; if so, drops it:
+ * it has to return VM_FAULT_RETRY, and comes again with the other.
+ */
+static inline bool xpm_fault_drop_vma_lock(struct vm_fault *vmf)
+{
+	if (!(vmf->flags & FAULT_FLAG_VMA_LOCK))
+		return false;
+	release_fault_lock(vmf);
+	return true;
+}
+#else
+static inline bool xpm_giant_entries(void)
+{
+	return false;
+}
+#endif
+
+/*
  * Whether somebody holds mmap_lock for writing, asked by who holds it in one way or the
  * other.  6.10: the bit has a name, and there is a function with PREEMPT_RT.
  */
