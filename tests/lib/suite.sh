@@ -7,7 +7,7 @@
 # Names: unit.* are ctest tests on this machine; vm.selftest tests the guest
 # harness, as far as it goes without a guest; guest.* are programs of tests/guest;
 # mpi.* are runs of the examples; cluster.* run on guests that are partitions; guest.log,
-# cluster.log and cluster.log-3 are the verdicts on the kernels' logs; fuzz.* are fuzzers
+# guest.log-giant, cluster.log and cluster.log-3 are the verdicts on the kernels' logs; fuzz.* are fuzzers
 # of tests/fuzz;
 # bench.instructions is tests/bench/gate, in a guest of its own.
 
@@ -29,6 +29,10 @@ SUITE_MPI=(heat-2 heat-4 heat-faults transfer-2 transfer-3 hello numa)
 # The guest: two nodes; some memory of each can be taken offline.
 SUITE_GUEST=(--cpus 2 --mem 2560 --numa 2 --zram 512 --disk 256 --hugepages 64
 	--append "secretmem.enable=1 movablecore=768M")
+
+# Those that want another guest: one with two pages of 1 GiB
+SUITE_GIANT=(giant_entries)
+SUITE_GIANT_GUEST=(--cpus 2 --mem 4608 --disk 64 --append "hugepagesz=1G hugepages=2")
 
 suite_begin() { SUITE_PATTERNS=("$@"); }
 
@@ -226,10 +230,24 @@ suite_run_unit() {
 
 # suite_run_guest RELEASE MODULES
 suite_run_guest() {
-	local release=$1 modules=$2 status=0 word name seconds ended='' start=$SECONDS lines=()
+	local names usual giant mpi
+	names=$(suite_guest_names | suite_select | sed 's/^guest\.//')
+	usual=$(grep -vxF "$(printf '%s\n' "${SUITE_GIANT[@]}")" <<<"$names")
+	giant=$(grep -xF "$(printf '%s\n' "${SUITE_GIANT[@]}")" <<<"$names")
+	mpi=$(suite_mpi_names | suite_select | sed 's/^mpi\.//')
+	suite_run_programs guest.log "$1" "$2" "$usual" "$mpi" "${SUITE_GUEST[@]}"
+	suite_run_programs guest.log-giant "$1" "$2" "$giant" '' "${SUITE_GIANT_GUEST[@]}"
+}
+
+# suite_run_programs LOG RELEASE MODULES PROGRAMS MPI OPTION...: in a guest with these
+# options; LOG is the test that its kernel had nothing to complain about
+suite_run_programs() {
+	local log=$1 release=$2 modules=$3 status=0 word name seconds ended='' start=$SECONDS lines=()
+	local console=build/log/guest-console${1#guest.log}
 	local -a programs mpi limit=(--timeout 2400)
-	mapfile -t programs < <(suite_guest_names | suite_select | sed 's/^guest\.//')
-	mapfile -t mpi < <(suite_mpi_names | suite_select | sed 's/^mpi\.//')
+	read -rd '' -a programs <<<"$4"
+	read -rd '' -a mpi <<<"$5"
+	shift 5
 	((${#programs[@]} + ${#mpi[@]})) || return 0
 	[[ $release != *-xpmem-debug ]] || limit=(--timeout 14400)
 	rm -f build/log/guest-status
@@ -246,18 +264,17 @@ suite_run_guest() {
 			;;
 		esac
 	done < <(
-		tests/vm/vm run --kernel "$release" "${SUITE_GUEST[@]}" "${limit[@]}" \
-			--log build/log/guest-console.log -- \
+		tests/vm/vm run --kernel "$release" "$@" "${limit[@]}" --log "$console.log" -- \
 			tests/guest/in-guest "$modules" build/release "${programs[*]}" "${mpi[*]}"
 		echo $? >build/log/guest-status
 	)
 	read -r status <build/log/guest-status
 	# A failed program alone makes the status 1 and is counted; the rest is the guest.
 	if [[ $ended && $status -le 1 ]]; then
-		suite_result ok guest.log $((SECONDS - start))
+		suite_result ok "$log" $((SECONDS - start))
 	else
-		lines=("       the guest ended with status $status; its console: build/log/guest-console.log")
+		lines=("       the guest ended with status $status; its console: $console.log")
 		echo "${lines[-1]}"
-		suite_result not-ok guest.log $((SECONDS - start)) "${lines[@]}"
+		suite_result not-ok "$log" $((SECONDS - start)) "${lines[@]}"
 	fi
 }
