@@ -18,6 +18,9 @@
 /* Mark of a leaf or block in the XArray: it may be AGED, or have pages that are */
 #define MAY_BE_AGED	XA_MARK_0
 
+/* Beyond the last leaf there can be */
+#define NO_LEAF		ULONG_MAX
+
 static struct kmem_cache *leaf_cache;
 static struct kmem_cache *block_cache;
 
@@ -48,6 +51,7 @@ void xpm_rmap_init(struct xpm_rmap *map, unsigned long frame, unsigned long last
 	map->phase = frame & (XPM_GIANT_PAGES - 1);
 	map->last = last;
 	xpm_rmap_allow_giants(map);
+	map->idle = NO_LEAF;
 }
 
 void xpm_rmap_destroy(struct xpm_rmap *map)
@@ -329,13 +333,29 @@ static void free_block(struct rcu_head *rcu)
 	kmem_cache_free(block_cache, container_of(rcu, struct xpm_block, rcu));
 }
 
+static bool is_marked(const struct xpm_leaf *leaf)
+{
+	return leaf->valid | leaf->remote | (u64)atomic64_read(&leaf->external);
+}
+
 static void trim_leaf(struct xpm_rmap *map, unsigned long at, struct xpm_leaf *leaf)
 {
-	if (leaf->valid | leaf->remote | (u64)atomic64_read(&leaf->external))
+	struct xpm_leaf *idle;
+
+	if (is_marked(leaf))
 		return;
-	xa_erase(&map->leaves, at);
-	xpm_stats_add(XPM_STAT_LEAVES, -1);
-	call_rcu(&leaf->rcu, free_leaf);
+	/* One that is kept has to be as a new one. */
+	atomic64_set(&leaf->referenced, 0);
+	atomic64_set(&leaf->aged, 0);
+	if (at == map->idle)
+		return;
+	idle = xa_load(&map->leaves, map->idle);
+	if (idle && !is_marked(idle)) {
+		xa_erase(&map->leaves, map->idle);
+		xpm_stats_add(XPM_STAT_LEAVES, -1);
+		call_rcu(&idle->rcu, free_leaf);
+	}
+	map->idle = at;
 }
 
 static void trim_block(struct xpm_rmap *map, unsigned long at, struct xpm_block *block)

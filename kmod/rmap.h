@@ -126,6 +126,7 @@ struct xpm_rmap {
 	unsigned long last;	/* page of the map */
 	unsigned long barred_first;	/* see xpm_rmap_bar_giants() */
 	unsigned long barred_last;
+	unsigned long idle;	/* number of the leaf that is kept without a mark, if there is one */
 };
 
 int xpm_rmap_cache_create(void);
@@ -153,7 +154,12 @@ int xpm_rmap_reserve_block(struct xpm_rmap *map, unsigned long index);
 struct xpm_leaf *xpm_rmap_leaf(struct xpm_rmap *map, unsigned long index);
 struct xpm_block *xpm_rmap_block(struct xpm_rmap *map, unsigned long index);
 
-/* Frees leaf and block of @index if they have no mark.  Lock held. */
+/*
+ * Frees leaf and block of @index if they have no mark.  The last such leaf is kept until
+ * there is another: an owner that frees a buffer and gets a new one often gets it at the
+ * same place, where making the leaf, and the XArray's way to it, costs more than all else
+ * of a first touch.  Lock held.
+ */
 void xpm_rmap_trim(struct xpm_rmap *map, unsigned long index);
 
 /* What a VALID page is, by leaf or block; lock held, for reading at least */
@@ -318,7 +324,7 @@ bool xpm_rmap_next_remote(struct xpm_rmap *map, unsigned long *first, unsigned l
  * The three below walk [*first, last] a bounded piece at a time, lock held.  They
  * return true when something is left, and *first says from where; the caller
  * drops the lock, lets others run where it may, and calls again.  A leaf or block
- * that has no mark left is freed.
+ * that has no mark left is freed, see xpm_rmap_trim().
  *
  * xpm_rmap_revoke: no page of the piece is VALID any more; to *marks is added
  * what of EXTERNAL and REMOTE was found, that is, who must let go.  The caller

@@ -32,7 +32,7 @@ START_TEST(states)
 	ck_assert(!is_external(FIRST, FIRST + PAGES - 1));
 	/* VALID alone: revoking leaves nothing, not even memory */
 	ck_assert(!revoke(FIRST, FIRST + 10));
-	ck_assert_uint_eq(shim_objects, 0);
+	ck_assert_uint_eq(held(), 0);
 
 	store_page(FIRST + 5, 501, true);
 	map_pages(FIRST + 5, FIRST + 5);
@@ -47,7 +47,15 @@ START_TEST(states)
 	ck_assert(is_external(FIRST + 5, FIRST + 5));
 	forget_all(FIRST + 5, FIRST + 5);
 	ck_assert(!is_external(FIRST, FIRST + PAGES - 1));
-	ck_assert_uint_eq(shim_objects, 0);
+	ck_assert_uint_eq(held(), 0);
+	/* The leaf is kept, until there is another such. */
+	ck_assert_uint_eq(shim_objects, 1);
+	store_page(FIRST + 500, 501, true);
+	ck_assert_uint_eq(shim_objects, 2);
+	ck_assert(!revoke(FIRST + 500, FIRST + 500));
+	ck_assert_uint_eq(shim_objects, 1);
+	store_page(FIRST + 501, 502, true);
+	ck_assert_uint_eq(shim_objects, 1);
 	tear_down();
 }
 END_TEST
@@ -85,7 +93,7 @@ START_TEST(whole_address_space)
 	ck_assert(!is_external(1, LAST));
 	ck_assert(revoke(0, LAST));
 	forget_all(0, LAST);
-	ck_assert_uint_eq(shim_objects, 0);
+	ck_assert_uint_eq(held(), 0);
 	tear_down();
 }
 END_TEST
@@ -109,23 +117,23 @@ static void in_pieces(void (*put)(unsigned long index, unsigned long pfn, bool w
 		write_unlock(&map.lock);
 		ck_assert(is_external(first, LAST));
 		ck_assert(!is_external(0, first - 1));
-		ck_assert_uint_lt(shim_objects, count);
+		ck_assert_uint_lt(held(), count);
 		rounds++;
 		write_lock(&map.lock);
 	}
 	write_unlock(&map.lock);
 	ck_assert_int_eq(rounds, 4);
 	ck_assert_uint_eq(marks, XPM_RMAP_EXTERNAL);
-	ck_assert_uint_eq(shim_objects, 1);
+	ck_assert_uint_eq(held(), 1);
 
 	for (unsigned long i = 0; i < count; i++) {
 		put(FIRST + i * step, i, true);
 		use(FIRST + i * step);
 	}
 	ck_assert_uint_eq(revoke(0, LAST), XPM_RMAP_EXTERNAL);
-	ck_assert_uint_eq(shim_objects, count);
+	ck_assert_uint_eq(held(), count);
 	forget_all(0, LAST);
-	ck_assert_uint_eq(shim_objects, 0);
+	ck_assert_uint_eq(held(), 0);
 }
 
 static void map_page(unsigned long index)
@@ -157,17 +165,17 @@ static void runs_dry(int (*reserve)(struct xpm_rmap *rmap, unsigned long index))
 	for (long left = 0; left < 2; left++) {
 		shim_allocations_left = left;
 		ck_assert_int_eq(reserve(&map, FIRST), -ENOMEM);
-		ck_assert_uint_eq(shim_objects, 0);
+		ck_assert_uint_eq(held(), 0);
 	}
 	shim_allocations_left = 2;
 	ck_assert_int_eq(reserve(&map, FIRST), 0);
 	/* It is there: no memory needed */
 	ck_assert_int_eq(reserve(&map, FIRST), 0);
-	ck_assert_uint_eq(shim_objects, 1);
+	ck_assert_uint_eq(held(), 1);
 	write_lock(&map.lock);
 	xpm_rmap_trim(&map, FIRST);
 	write_unlock(&map.lock);
-	ck_assert_uint_eq(shim_objects, 0);
+	ck_assert_uint_eq(held(), 0);
 	shim_allocations_left = -1;
 }
 
@@ -199,7 +207,7 @@ START_TEST(remote_outlives_the_frame)
 	ck_assert_uint_eq(marks_of(FIRST, page + 10), XPM_RMAP_REMOTE);
 	ck_assert_uint_eq(revoke(page, page), XPM_RMAP_REMOTE);
 	forget(page, page, XPM_RMAP_REMOTE);
-	ck_assert_uint_eq(shim_objects, 0);
+	ck_assert_uint_eq(held(), 0);
 	tear_down();
 }
 END_TEST
@@ -233,9 +241,9 @@ START_TEST(remote_without_a_frame)
 	clear_remote(0, LAST);
 	first = 0;
 	ck_assert(!next_remote(&first, &last, &away));
-	ck_assert_uint_eq(shim_objects, 1);
+	ck_assert_uint_eq(held(), 1);
 	revoke(page, page);
-	ck_assert_uint_eq(shim_objects, 0);
+	ck_assert_uint_eq(held(), 0);
 	/* The last page of a map, and a leaf that is not there */
 	mark_remote(LAST, LAST, true);
 	first = LAST;
@@ -244,7 +252,7 @@ START_TEST(remote_without_a_frame)
 	ck_assert(!xpm_rmap_mark_remote(&map, 0, 0, false));
 	write_unlock(&map.lock);
 	forget_all(LAST, LAST);
-	ck_assert_uint_eq(shim_objects, 0);
+	ck_assert_uint_eq(held(), 0);
 	tear_down();
 }
 END_TEST
@@ -282,20 +290,20 @@ START_TEST(empty_leaf_is_trimmed)
 	set_up();
 	ck_assert_int_eq(xpm_rmap_reserve(&map, FIRST), 0);
 	ck_assert_int_eq(xpm_rmap_reserve_block(&map, FIRST), 0);
-	ck_assert_uint_eq(shim_objects, 2);
+	ck_assert_uint_eq(held(), 2);
 	ck_assert_int_eq(xpm_stats.count[XPM_STAT_BLOCKS], 1);
 	write_lock(&map.lock);
 	xpm_rmap_trim(&map, FIRST);
 	xpm_rmap_trim(&map, FIRST);
 	write_unlock(&map.lock);
-	ck_assert_uint_eq(shim_objects, 0);
+	ck_assert_uint_eq(held(), 0);
 	ck_assert_int_eq(xpm_stats.count[XPM_STAT_BLOCKS], 0);
 	store_page(FIRST + 5, 1, false);
 	store_block(FIRST + 5, 1, false);
 	write_lock(&map.lock);
 	xpm_rmap_trim(&map, FIRST + 5);
 	write_unlock(&map.lock);
-	ck_assert_uint_eq(shim_objects, 2);
+	ck_assert_uint_eq(held(), 2);
 	tear_down();
 }
 END_TEST
@@ -369,7 +377,7 @@ START_TEST(block_states)
 	/* VALID alone: revoking leaves nothing, not even memory */
 	ck_assert(!revoke(start + 100, start + 100));
 	ck_assert(!find(start, &pfn, &writable));
-	ck_assert_uint_eq(shim_objects, 0);
+	ck_assert_uint_eq(held(), 0);
 
 	store_block(start, 0x10000, true);
 	map_block(start + 9);
@@ -390,7 +398,7 @@ START_TEST(block_states)
 	ck_assert(is_external(start, start));
 	forget(start + 100, start + 100, XPM_RMAP_EXTERNAL);
 	ck_assert(!is_external(start, start + 511));
-	ck_assert_uint_eq(shim_objects, 0);
+	ck_assert_uint_eq(held(), 0);
 	tear_down();
 }
 END_TEST
@@ -444,7 +452,7 @@ START_TEST(block_mapped_meanwhile)
 	widen(&first, &last);
 	ck_assert(first == 0 && last == start + 511);
 	forget(0, start + 3, XPM_RMAP_EXTERNAL);
-	ck_assert_uint_eq(shim_objects, 0);
+	ck_assert_uint_eq(held(), 0);
 	tear_down();
 }
 END_TEST
@@ -462,7 +470,7 @@ START_TEST(block_is_not_remote)
 	ck_assert_uint_eq(marks_of(start, start + 511), XPM_RMAP_REMOTE);
 	ck_assert_uint_eq(revoke(start + 3, start + 3), XPM_RMAP_REMOTE);
 	forget_all(0, LAST);
-	ck_assert_uint_eq(shim_objects, 0);
+	ck_assert_uint_eq(held(), 0);
 	tear_down();
 }
 END_TEST
@@ -798,7 +806,7 @@ static void random_walk(unsigned int seed)
 	compare();
 	revoke(0, map.last);
 	forget_all(0, map.last);
-	ck_assert_uint_eq(shim_objects, 0);
+	ck_assert_uint_eq(held(), 0);
 	tear_down();
 }
 

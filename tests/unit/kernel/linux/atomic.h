@@ -46,6 +46,11 @@ static inline void atomic64_andnot(s64 mask, atomic64_t *word)
 	word->value &= ~mask;
 }
 
+static inline void atomic64_set(atomic64_t *word, s64 value)
+{
+	word->value = value;
+}
+
 static inline s64 atomic64_xchg(atomic64_t *word, s64 value)
 {
 	s64 old = word->value;
