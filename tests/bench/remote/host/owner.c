@@ -76,7 +76,8 @@ static void configure(struct owner *owner, unsigned int peers)
 	file = create(owner, "conf");
 	fprintf(file,
 		"number = 1\nname = \"home\"\nlisten = { \"tcp://127.0.0.1:%u\" }\n"
-		"owner_socket = \"%s/owner\"\ncontrol_socket = \"%s/control\"\n",
+		"owner_socket = \"%s/owner\"\ncontrol_socket = \"%s/control\"\n"
+		"net_user = nobody\n",
 		owner->port, owner->directory, owner->directory);
 	for (unsigned int n = 2; n <= peers + 1; n++)
 		fprintf(file,
@@ -113,7 +114,7 @@ void owner_start(struct owner *owner, const char *program, size_t pages, unsigne
 	if (!owner->daemon) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		setenv("XPMEM_BENCH_SEGMENT", segment, 1);
-		execl(program, "xpmemd", "--config", conf, NULL);
+		execl(program, "xpmemd", "--config", conf, "--net", XPMEMD_NET, NULL);
 		fatal("%s", program);
 	}
 	for (unsigned int i = 0; access(ready, F_OK); i++) {
