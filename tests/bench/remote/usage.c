@@ -13,7 +13,7 @@
 
 #include "../bench.h"
 
-uint64_t usage_cpu_ns(pid_t pid)
+static uint64_t process_ns(pid_t pid)
 {
 	char path[64], file[64 + 272];
 	uint64_t ns, sum = 0;
@@ -36,6 +36,23 @@ uint64_t usage_cpu_ns(pid_t pid)
 		fclose(stat);
 	}
 	closedir(tasks);
+	return sum;
+}
+
+uint64_t usage_cpu_ns(pid_t pid)
+{
+	char path[64];
+	uint64_t sum = process_ns(pid);
+	FILE *children;
+	int child;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	children = fopen(path, "re");
+	if (!children)
+		fatal("%s", path);
+	while (fscanf(children, "%d", &child) == 1)
+		sum += usage_cpu_ns(child);
+	fclose(children);
 	return sum;
 }
 

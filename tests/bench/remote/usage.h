@@ -6,7 +6,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Nanoseconds that its threads ran until now; those that have ended are not in it */
+/*
+ * Nanoseconds that its threads ran until now, and those of its descendants: a daemon is
+ * several processes.  Those that have ended are not in it.
+ */
 uint64_t usage_cpu_ns(pid_t pid);
 /* Bytes of its own memory */
 uint64_t usage_memory(pid_t pid);
