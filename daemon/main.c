@@ -46,6 +46,7 @@
 #define END_USEC	2000000ULL	/* for its end, at least */
 #define SEND_LIMIT	(64ULL << 20)
 #define HOLD_NS		50000ULL
+#define REARM_NS	50000000ULL
 #define WORKERS_TRIES	500u
 #define WORKERS_USEC	1000u
 
@@ -64,6 +65,7 @@ struct options {
 struct run {
 	struct xpmd d;
 	sd_event_source *timer, *ending;
+	uint64_t timer_at, timer_moved;	/* when it is due; when that was last put off */
 	bool stopping;
 	struct status {
 		unsigned int up, segments;
@@ -183,6 +185,28 @@ static bool may_go(struct xpmd *d)
 	       xpmd_replica_has_left(d->replica);
 }
 
+/*
+ * Most of what is due some time is over long before, as the repetition of a question is
+ * with its answer.  The timer is not put off each time: it is one system call to move it,
+ * and one turn, seldom, that finds nothing due.
+ */
+static void set_timer(struct run *run, uint64_t now, uint64_t next)
+{
+	if (next >= run->timer_at && now - run->timer_moved < REARM_NS)
+		return;
+	if (next == run->timer_at)
+		return;
+	if (next > run->timer_at)
+		run->timer_moved = now;
+	run->timer_at = next;
+	if (next == UINT64_MAX) {
+		sd_event_source_set_enabled(run->timer, SD_EVENT_OFF);
+	} else {
+		sd_event_source_set_time(run->timer, next / 1000 + 1);
+		sd_event_source_set_enabled(run->timer, SD_EVENT_ONESHOT);
+	}
+}
+
 /* After each event: what it made due, and when the next thing is. */
 static void on_turn(void *ctx)
 {
@@ -198,12 +222,7 @@ static void on_turn(void *ctx)
 		if (times[i] < next)
 			next = times[i];
 	xpmd_transport_flush(d->transport);
-	if (next == UINT64_MAX) {
-		sd_event_source_set_enabled(run->timer, SD_EVENT_OFF);
-	} else {
-		sd_event_source_set_time(run->timer, next / 1000 + 1);
-		sd_event_source_set_enabled(run->timer, SD_EVENT_ONESHOT);
-	}
+	set_timer(run, now, next);
 	notify_status(run);
 	if (run->stopping && may_go(d))
 		sd_event_exit(d->event, EXIT_SUCCESS);
@@ -212,9 +231,11 @@ static void on_turn(void *ctx)
 /* on_turn() does what is due. */
 static int on_time(sd_event_source *source, uint64_t usec, void *ctx)
 {
+	struct run *run = ctx;
+
 	(void)source;
 	(void)usec;
-	(void)ctx;
+	run->timer_at = UINT64_MAX;
 	return 0;
 }
 
@@ -298,7 +319,8 @@ static int begin_event(struct run *run)
 		sigaddset(&mask, signals[i]);
 	sigprocmask(SIG_BLOCK, &mask, NULL);
 	signal(SIGPIPE, SIG_IGN);
-	rc = sd_event_default(&run->d.event);
+	/* Not the thread's default: that asks at each turn which thread it is. */
+	rc = sd_event_new(&run->d.event);
 	for (size_t i = 0; i < 3 && rc >= 0; i++)
 		rc = sd_event_add_signal(run->d.event, NULL, signals[i],
 					 signals[i] == SIGHUP ? on_reload : on_end, run);

@@ -67,6 +67,7 @@ struct xpmd_transport {
 	enum state state;
 	struct xpmd_net_link links[2];	/* by channel */
 	sd_event_source *io[2], *timer, *later;
+	bool later_on;
 	const struct xpmd_net_shared *shared;
 	size_t shared_size;
 	uint64_t refused_before;
@@ -105,7 +106,20 @@ static uint64_t shared_value(const uint64_t *value)
 
 static void need_later(struct xpmd_transport *t)
 {
+	t->later_on = true;
 	sd_event_source_set_enabled(t->later, SD_EVENT_ONESHOT);
+}
+
+/* What it was needed for is done already, mostly: it would be a turn of the loop. */
+static void need_no_later(struct xpmd_transport *t)
+{
+	if (!t->later_on || t->broken)
+		return;
+	for (size_t i = 0; i < t->config.nr_partitions; i++)
+		if (t->peers[i].ending)
+			return;
+	t->later_on = false;
+	sd_event_source_set_enabled(t->later, SD_EVENT_OFF);
 }
 
 /* ------------------------------------------------------------- the end */
@@ -546,6 +560,7 @@ static int on_later(sd_event_source *source, void *userdata)
 	struct xpmd_transport *t = userdata;
 
 	(void)source;
+	t->later_on = false;
 	if (t->broken && t->state != NET_NONE)
 		lose(t, t->broken);
 	for (size_t i = 0; i < t->config.nr_partitions; i++)
@@ -726,6 +741,7 @@ void xpmd_transport_flush(struct xpmd_transport *t)
 		if (t->links[i].blocked != was_blocked)
 			update_events(t, i);
 	}
+	need_no_later(t);
 }
 
 int xpmd_transport_binding(struct xpmd_transport *t, uint32_t partition, uint8_t binding[32])
