@@ -16,6 +16,7 @@
 #include "uffd.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@
 
 struct queue {
 	struct xpmd_jobs jobs;
-	pthread_cond_t more;
+	sem_t more;	/* a condition would wake up whoever might want the lock, too, each time */
 };
 
 struct xpmd_worker {
@@ -111,7 +112,11 @@ static void unprotect(struct xpmd_worker *worker, struct xpmd_uffd *uffd, uint64
 	uint64_t size = atomic_load(&worker->page_size);
 
 	if (size == XPMD_PAGE) {
-		if (xpmd_uffd_protect(uffd, address, bytes(count), false) == -ENOENT && count > 1)
+		int rc = xpmd_uffd_protect(uffd, address, bytes(count), false);
+
+		if (rc == 0)
+			return;		/* which has woken up who waits there */
+		if (rc == -ENOENT && count > 1)
 			for (uint64_t i = 0; i < count; i++)
 				xpmd_uffd_protect(uffd, address + bytes(i), XPMD_PAGE, false);
 		xpmd_uffd_wake(uffd, address, bytes(count));
@@ -436,8 +441,8 @@ static void put_and_unlock(struct xpmd_worker *worker)
 	xpmd_jobs_free(&worker->resolve.jobs);
 	xpmd_uffd_put(worker->uffd);
 	xpmd_traps_free(worker->traps);
-	pthread_cond_destroy(&worker->work.more);
-	pthread_cond_destroy(&worker->resolve.more);
+	sem_destroy(&worker->work.more);
+	sem_destroy(&worker->resolve.more);
 	pthread_mutex_destroy(&worker->lock);
 	free(worker);
 }
@@ -451,7 +456,9 @@ static void run(struct xpmd_worker *worker, struct queue *queue,
 	pthread_mutex_lock(&worker->lock);
 	while (!worker->stop) {
 		if (!worker->uffd || !queue->jobs.head) {
-			pthread_cond_wait(&queue->more, &worker->lock);
+			pthread_mutex_unlock(&worker->lock);
+			sem_wait(&queue->more);		/* and if it was interrupted: looks again */
+			pthread_mutex_lock(&worker->lock);
 			continue;
 		}
 		job = xpmd_jobs_take(&queue->jobs);
@@ -521,8 +528,8 @@ int xpmd_worker_new(struct xpmd_worker **ret, struct xpmd_kchannel *channel, int
 		return -ENOMEM;
 	}
 	pthread_mutex_init(&worker->lock, NULL);
-	pthread_cond_init(&worker->work.more, NULL);
-	pthread_cond_init(&worker->resolve.more, NULL);
+	sem_init(&worker->work.more, 0, 0);
+	sem_init(&worker->resolve.more, 0, 0);
 	xpmd_jobs_init(&worker->work.jobs);
 	xpmd_jobs_init(&worker->resolve.jobs);
 	worker->refs = 1;
@@ -545,8 +552,8 @@ int xpmd_worker_new(struct xpmd_worker **ret, struct xpmd_kchannel *channel, int
 
 static void wake_threads(struct xpmd_worker *worker)
 {
-	pthread_cond_signal(&worker->work.more);
-	pthread_cond_signal(&worker->resolve.more);
+	sem_post(&worker->work.more);
+	sem_post(&worker->resolve.more);
 }
 
 void xpmd_worker_stop(struct xpmd_worker *worker)
@@ -585,7 +592,7 @@ void xpmd_worker_queue(struct xpmd_worker *worker, struct xpmd_job *job)
 	pthread_mutex_lock(&worker->lock);
 	xpmd_jobs_add(&queue->jobs, job);
 	pthread_mutex_unlock(&worker->lock);
-	pthread_cond_signal(&queue->more);	/* after it: who wakes up takes it at once */
+	sem_post(&queue->more);	/* after it: who wakes up takes it at once */
 }
 
 void xpmd_worker_queue_behind(struct xpmd_worker *worker, struct xpmd_job *job)
@@ -593,7 +600,7 @@ void xpmd_worker_queue_behind(struct xpmd_worker *worker, struct xpmd_job *job)
 	pthread_mutex_lock(&worker->lock);
 	xpmd_jobs_add(&worker->work.jobs, job);
 	pthread_mutex_unlock(&worker->lock);
-	pthread_cond_signal(&worker->work.more);
+	sem_post(&worker->work.more);
 }
 
 void xpmd_worker_queue_again(struct xpmd_worker *worker, struct xpmd_job *job)
@@ -603,7 +610,7 @@ void xpmd_worker_queue_again(struct xpmd_worker *worker, struct xpmd_job *job)
 	pthread_mutex_lock(&worker->lock);
 	xpmd_jobs_add_first(&queue->jobs, job);
 	pthread_mutex_unlock(&worker->lock);
-	pthread_cond_signal(&queue->more);
+	sem_post(&queue->more);
 }
 
 struct xpmd_traps *xpmd_worker_traps(struct xpmd_worker *worker)
