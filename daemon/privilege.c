@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -26,6 +27,7 @@
 #endif
 
 #define OOM_SCORE "-900"
+#define KEEP_BYTES (16 << 20)	/* pages under way, in the larger part of all cases */
 
 static void refused(bool tell, int priority, const char *what)
 {
@@ -38,6 +40,9 @@ void xpmd_privilege_pin(bool tell)
 	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 	int fd;
 
+	/* What is given back to the kernel is faulted in, cleared and locked again soon. */
+	mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
+	mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
 	if (setrlimit(RLIMIT_MEMLOCK, &unlimited) < 0)
 		refused(tell, LOG_WARNING, "limit of locked memory");
 	else if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
