@@ -87,17 +87,7 @@ struct replica_segment *xpmd_replica_segment(const struct xpmd_replica *replica,
 struct replica_segment *xpmd_replica_each(const struct xpmd_replica *replica,
 					  struct replica_segment *after)
 {
-	uint32_t i = 0;
-
-	if (after) {
-		if (after->next)
-			return after->next;
-		i = bucket(after->segid) + 1;
-	}
-	for (; i < REPLICA_BUCKETS; i++)
-		if (replica->segments[i])
-			return replica->segments[i];
-	return NULL;
+	return after ? after->all_next : replica->all;
 }
 
 static struct replica_home *find_home(struct xpmd_replica *replica, uint32_t number, bool make)
@@ -141,6 +131,11 @@ int xpmd_replica_add_segment(struct xpmd_replica *replica, uint32_t number, int6
 	segment->segid = segid;
 	segment->next = replica->segments[bucket(segid)];
 	replica->segments[bucket(segid)] = segment;
+	segment->all_next = replica->all;
+	segment->all_at = &replica->all;
+	if (replica->all)
+		replica->all->all_at = &segment->all_next;
+	replica->all = segment;
 	return 0;
 }
 
@@ -151,6 +146,9 @@ void xpmd_replica_end_segment(struct xpmd_replica *replica, struct replica_segme
 	while (*at != segment)
 		at = &(*at)->next;
 	*at = segment->next;
+	*segment->all_at = segment->all_next;
+	if (segment->all_next)
+		segment->all_next->all_at = segment->all_at;
 	free_segment(segment);
 }
 

@@ -65,6 +65,7 @@ struct replica_held {
 
 struct replica_segment {
 	struct replica_segment *next;
+	struct replica_segment *all_next, **all_at;
 	struct replica_home *home;
 	int64_t segid;
 	struct xpmd_table table;
@@ -108,6 +109,7 @@ struct xpmd_replica {
 	bool leaving;		/* this daemon ends */
 	struct replica_home *homes;
 	struct replica_segment *segments[REPLICA_BUCKETS];
+	struct replica_segment *all;	/* they, as each turn looks at them */
 	uint8_t *scratch;	/* XPMD_MAX_PAGES pages */
 	struct xpmd_replica_counts counts;
 };
