@@ -513,13 +513,20 @@ int xpmd_tls_handshake(struct xpmd_tls *tls, uint32_t *events_ret)
 	return 1;
 }
 
+/* To forget errors costs more than to see that there are none. */
+static void begin_call(void)
+{
+	if (ERR_peek_error())
+		ERR_clear_error();
+	errno = 0;
+}
+
 ssize_t xpmd_tls_read(struct xpmd_tls *tls, void *buffer, size_t size, uint32_t *events_ret)
 {
 	size_t done;
 	int rc;
 
-	ERR_clear_error();
-	errno = 0;
+	begin_call();
 	rc = SSL_read_ex(tls->ssl, buffer, size, &done);
 	return rc == 1 ? (ssize_t)done : outcome(tls, rc, events_ret);
 }
@@ -529,8 +536,7 @@ ssize_t xpmd_tls_write(struct xpmd_tls *tls, const void *buffer, size_t size, ui
 	size_t done;
 	int rc;
 
-	ERR_clear_error();
-	errno = 0;
+	begin_call();
 	rc = SSL_write_ex(tls->ssl, buffer, size, &done);
 	return rc == 1 ? (ssize_t)done : outcome(tls, rc, events_ret);
 }

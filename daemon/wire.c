@@ -200,6 +200,8 @@ static enum xpmd_wire_reason check_mask(const struct xpmd_msg *msg, size_t data_
 	for (i = 0; i < XPMD_MAX_PAGES / 64; i++) {
 		uint64_t valid;
 
+		if (!msg->mask[i])
+			continue;
 		if (msg->count >= (i + 1) * 64)
 			valid = ~0ull;
 		else if (msg->count <= i * 64)
