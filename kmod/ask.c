@@ -15,7 +15,9 @@
  */
 #include "ask.h"
 
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/page_counter.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
@@ -33,6 +35,9 @@
 /* What is given up for these, at a time, when there is no memory */
 #define EVICT_PAGES	256U
 #define SPARE_PAGES	4U
+
+/* Room in a memory cgroup that each processor may have set aside */
+#define ROOM_PAGES	64U
 
 struct xpm_ask {
 	struct xpm_question question;
@@ -87,22 +92,52 @@ static unsigned int pages_wanted(struct xpm_remote *remote, const struct xpm_win
 				      min_t(unsigned long, pages, ASK_MAX) - 1);
 }
 
+/* Whether current may come to the limit of its memory cgroup, or of one around it, with these */
+static bool is_near_limit(unsigned int pages)
+{
+	bool near = false;
+#ifdef CONFIG_MEMCG
+	struct mem_cgroup *memcg;
+	unsigned long limit;
+
+	pages += SPARE_PAGES + ROOM_PAGES * num_online_cpus();
+	rcu_read_lock();
+	for (memcg = mem_cgroup_from_task(current); memcg && !near;
+	     memcg = parent_mem_cgroup(memcg)) {
+		limit = min(READ_ONCE(memcg->memory.max), READ_ONCE(memcg->memory.high));
+		near = page_counter_read(&memcg->memory) + pages > limit;
+	}
+	rcu_read_unlock();
+#endif
+	return near;
+}
+
 /*
  * Pages for the answer.  A memory cgroup at its limit does not ask shrinkers, so what the
  * same segment has here is given up first: SHARED pages at once; EXCLUSIVE ones are the
  * daemon's to give back, for which the fault waits as it does for an answer.  The spare
- * ones are freed before the answer is mapped, which may take page tables and more.
+ * ones are freed before the answer is mapped, which may take page tables and more; where
+ * there is room enough nobody needs them.  *count: of how many the answer may be
  */
 static struct xpm_pages *pages_alloc(struct xpm_remote *remote, const struct xpm_window *w,
-				     unsigned int count, long *left)
+				     unsigned int *count, long *left)
 {
 	unsigned long at = w->last + 1;
 	struct xpm_pages *pages;
 
-	while (*left > 0) {
-		pages = xpm_pages_alloc(count + SPARE_PAGES, __GFP_NORETRY | __GFP_NOWARN);
-		if (pages && pages->count > SPARE_PAGES)
+	if (!is_near_limit(*count)) {
+		pages = xpm_pages_alloc(*count, __GFP_NORETRY | __GFP_NOWARN);
+		if (pages) {
+			*count = pages->count;
 			return pages;
+		}
+	}
+	while (*left > 0) {
+		pages = xpm_pages_alloc(*count + SPARE_PAGES, __GFP_NORETRY | __GFP_NOWARN);
+		if (pages && pages->count > SPARE_PAGES) {
+			*count = pages->count - SPARE_PAGES;
+			return pages;
+		}
 		xpm_pages_free(pages);
 		if (fatal_signal_pending(current))
 			return NULL;
@@ -111,6 +146,7 @@ static struct xpm_pages *pages_alloc(struct xpm_remote *remote, const struct xpm
 		if (!xpm_replica_evict(remote, &at, EVICT_PAGES))
 			*left -= 1 - schedule_timeout_killable(1);
 	}
+	*count = 1;
 	return xpm_pages_alloc(1 + SPARE_PAGES, 0);
 }
 
@@ -125,13 +161,11 @@ static struct xpm_ask *ask_alloc(struct xpm_remote *remote, const struct xpm_win
 	ask->first = w->target;
 	ask->count = pages_wanted(remote, w);
 	ask->write = w->write;
-	ask->question.pages = pages_alloc(remote, w, ask->count, left);
+	ask->question.pages = pages_alloc(remote, w, &ask->count, left);
 	if (!ask->question.pages) {
 		kfree(ask);
 		return NULL;
 	}
-	ask->count = min(ask->count, max(ask->question.pages->count, SPARE_PAGES + 1) -
-				     SPARE_PAGES);
 	ask->question.record.flags = w->write ? XPMEM_CTL_WRITE : 0;
 	ask->question.record.segid = remote->segment.id.value;
 	ask->question.record.first = ask->first;
