@@ -7,7 +7,8 @@
  * Prints a line "operation,bytes,ranks,buffers,PATH,nanoseconds" each. Buffers are kept,
  * or are new: mapped and filled just before, so that whoever wants them attaches and
  * faults first. A time is the smallest of several, from when all ranks are ready until all are
- * done, by the transfer; a ping-pong's is half of there and back.
+ * done, by the transfer; a ping-pong's is half of there and back. Ranks share a processor, so
+ * none may go on to the next buffers before the time is taken.
  */
 #include "data.h"
 
@@ -73,7 +74,7 @@ static const struct {
 static uint64_t measure(size_t which, char *mine, char *other, int bytes,
 			int times)
 {
-	uint64_t start;
+	uint64_t start, end;
 	int i;
 
 	MPI_Barrier(MPI_COMM_WORLD);
@@ -81,7 +82,9 @@ static uint64_t measure(size_t which, char *mine, char *other, int bytes,
 	for (i = 0; i < times; i++)
 		operations[which].run(mine, other, bytes);
 	MPI_Barrier(MPI_COMM_WORLD);
-	return (now() - start) / (uint64_t)(times * operations[which].parts);
+	end = now();
+	MPI_Barrier(MPI_COMM_WORLD);
+	return (end - start) / (uint64_t)(times * operations[which].parts);
 }
 
 static void one(const char *path, size_t which, size_t bytes, bool kept)
