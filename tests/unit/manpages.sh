@@ -3,7 +3,7 @@
 #
 # $1 lint:     every call has a page, and mandoc finds nothing in the pages
 #    examples: the example of every page compiles without a warning, and does
-#              not crash where there is no module
+#              not crash where there is no module; guest.man_examples is with it
 
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "$0")/common.sh"
@@ -42,10 +42,7 @@ examples()
 {
 	for source in "$man"/*.scd; do
 		name=$(basename "$source" .scd)
-		# shellcheck disable=SC2016 # backquotes are meant as such
-		sed -n '/^# EXAMPLES/,/^# SEE ALSO/p' "$source" |
-			sed -n '/^```/,/^```/p' |
-			sed -e '/^```/d' -e 's/\\\\/\\/g' >"$tmp/$name.c"
+		"$SOURCE_DIR/tests/unit/man-example" "$source" "$tmp/$name.c"
 		[ -s "$tmp/$name.c" ] || {
 			grep -q '^# EXAMPLES' "$source" || {
 				case $name in
