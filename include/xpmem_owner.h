@@ -47,7 +47,8 @@ enum {
 	/*
 	 * Daemon to helper, each answered by ANSWER with the same @id.  What the
 	 * helper does then may wait until events of the userfaultfd are read (LOST
-	 * is an EVENT_UNMAP), so the daemon goes on reading them.
+	 * is an EVENT_UNMAP, SPLIT also an EVENT_REMAP), so the daemon goes on
+	 * reading them.
 	 *
 	 * TRAP: see to it that accesses to [@first, @first + @count) can be trapped:
 	 * UFFDIO_REGISTER for MISSING and WP.  EOPNOTSUPP and the text: there is a
@@ -75,6 +76,16 @@ enum {
 	 */
 	XPMEM_OWNER_FORK,
 	XPMEM_OWNER_FORKED,	/* not answered */
+
+	/*
+	 * Daemon to helper, answered by ANSWER: the page of hugetlb of 2 MiB around
+	 * @first becomes pages of 4096 bytes with the same content, registered and
+	 * write-protected as it was; 0, and nothing done, if it is such already.  The
+	 * daemon has write-protected it, and does not change that before the answer.
+	 * EAGAIN, and nothing done: it is not write-protected (any more).  EOPNOTSUPP,
+	 * EFAULT: as of TRAP.  ENOMEM: there is not memory enough.
+	 */
+	XPMEM_OWNER_SPLIT,
 };
 
 struct xpmem_owner_packet {

@@ -19,9 +19,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* bits of /proc/PID/pagemap */
-#define PAGE_PRESENT (UINT64_C(3) << 62) /* or swapped out */
-
 #define PAGES 256
 
 static uintptr_t gap(const struct away *away, uint32_t i, uintptr_t start,

@@ -12,6 +12,7 @@
  *  GIVE_UP  drops only what is write-protected by the userfaultfd.  Nothing else can
  *           be what xpmemd copied.
  *  LOST     covers only what is missing, in private anonymous memory.
+ *  SPLIT    replaces only what is write-protected by the userfaultfd (split.c).
  *
  * Between looking and doing there is a moment left in which the owner can map
  * something else; the kernel has no call that does both.  The owner would have to
@@ -47,10 +48,6 @@
 #endif
 #define CLOSE_AND_UNSHARE (1U << 1) /* CLOSE_RANGE_UNSHARE */
 
-/* bits of /proc/PID/pagemap */
-#define PAGE_PRESENT (UINT64_C(3) << 62) /* or swapped out */
-#define PAGE_TRAPPED (UINT64_C(1) << 57) /* write-protected by a userfaultfd */
-
 #define PAGES 256
 
 /* Sizes of hugetlb pages, the smallest first. */
@@ -59,7 +56,7 @@ static const uintptr_t huge_sizes[] = { 2UL << 20, 1UL << 30 };
 /* How often what changed under a question is looked at again. */
 #define TRIES 3
 
-static void say(struct remote *remote, const struct maps_entry *entry)
+void helper_say(struct remote *remote, const struct maps_entry *entry)
 {
 	remote->text_length = entry->length < sizeof(remote->text) ?
 				      entry->length :
@@ -147,7 +144,7 @@ static int trap_range(struct remote *remote, uintptr_t start, uintptr_t end,
 		else
 			unit = entry.kind == MAPS_OTHER ? -EOPNOTSUPP : 1;
 		if (unit < 0) {
-			say(remote, &entry);
+			helper_say(remote, &entry);
 			rc = (int)unit;
 			break;
 		}
@@ -189,11 +186,7 @@ static int trap(struct remote *remote, uintptr_t start, uintptr_t end)
 
 /* --------------------------------------------------------- GIVE_UP, LOST */
 
-/*
- * Do all pages of the range have, or lack, one of the bits?  Returns 1 or 0, or
- * -errno.
- */
-static int all_pages(const struct remote *remote, uintptr_t start,
+int helper_all_pages(const struct remote *remote, uintptr_t start,
 		     uintptr_t end, uint64_t bits, bool have)
 {
 	uint64_t entries[PAGES];
@@ -229,7 +222,7 @@ static int drop(uintptr_t start, uintptr_t end)
 
 static int give_up(struct remote *remote, uintptr_t start, uintptr_t end)
 {
-	int rc = all_pages(remote, start, end, PAGE_TRAPPED, true);
+	int rc = helper_all_pages(remote, start, end, PAGE_TRAPPED, true);
 
 	if (rc <= 0)
 		return rc < 0 ? rc : -EAGAIN;
@@ -239,7 +232,7 @@ static int give_up(struct remote *remote, uintptr_t start, uintptr_t end)
 	if (rc < 0)
 		return rc;
 	/* a part of a hugetlb page stays, and is no error */
-	rc = all_pages(remote, start, end, PAGE_PRESENT, false);
+	rc = helper_all_pages(remote, start, end, PAGE_PRESENT, false);
 	return rc > 0 ? 0 : rc < 0 ? rc : -EINVAL;
 }
 
@@ -251,7 +244,7 @@ static int lose(struct remote *remote, uintptr_t start, uintptr_t end)
 	rc = trap_range(remote, start, end, true, &at, &unit);
 	if (rc < 0)
 		return rc;
-	rc = all_pages(remote, start, end, PAGE_PRESENT, false);
+	rc = helper_all_pages(remote, start, end, PAGE_PRESENT, false);
 	if (rc <= 0)
 		return rc < 0 ? rc : -EEXIST;
 	/* writable, so that a store raises SIGBUS, too, and not SIGSEGV */
@@ -284,6 +277,8 @@ uint32_t helper_answer(struct remote *remote)
 		rc = give_up(remote, start, end);
 	else if (question->type == XPMEM_OWNER_LOST)
 		rc = lose(remote, start, end);
+	else if (question->type == XPMEM_OWNER_SPLIT)
+		rc = helper_split(remote, start);
 	else
 		rc = -EOPNOTSUPP;
 	remote->answer.error = (uint32_t)-rc;

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define HUGETLB_NAME "/anon_hugepage (deleted)"
@@ -76,6 +77,7 @@ int maps_parse(const char *line, struct maps_entry *entry)
 	memcpy(entry->text, line, entry->length);
 	entry->text[entry->length] = 0;
 	entry->kind = MAPS_OTHER;
+	entry->prot = PROT_NONE;
 
 	at = parse_hex(line, &entry->start);
 	if (!at || *at != '-')
@@ -86,6 +88,9 @@ int maps_parse(const char *line, struct maps_entry *entry)
 	perm = next_word(at);
 	if (strnlen(perm, 5) < 5 || perm[4] != ' ')
 		return -EINVAL;
+	entry->prot = (perm[0] == 'r' ? PROT_READ : 0) |
+		      (perm[1] == 'w' ? PROT_WRITE : 0) |
+		      (perm[2] == 'x' ? PROT_EXEC : 0);
 	inode = next_word(next_word(next_word(perm)));
 	if (*inode < '0' || *inode > '9')
 		return -EINVAL;

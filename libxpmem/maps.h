@@ -24,6 +24,7 @@ struct maps_entry {
 	uintptr_t start;
 	uintptr_t end;
 	enum maps_kind kind;
+	int prot;	      /* PROT_* */
 	char text[MAPS_TEXT]; /* the line, ended by 0, cut if it is longer */
 	size_t length;
 };

@@ -25,6 +25,7 @@
 #ifndef XPMEM_REMOTE_H
 #define XPMEM_REMOTE_H
 
+#include "maps.h"
 #include "xpmem.h"
 #include "xpmem_owner.h"
 
@@ -141,6 +142,22 @@ int remote_start_thread(pthread_t *thread_ret, char *stack, size_t size,
 
 /* Answer @question.  What it returns is @answer.error. */
 uint32_t helper_answer(struct remote *remote);
+
+/* bits of /proc/PID/pagemap */
+#define PAGE_PRESENT (UINT64_C(3) << 62) /* or swapped out */
+#define PAGE_TRAPPED (UINT64_C(1) << 57) /* write-protected by a userfaultfd */
+
+/* For the helper's: the text of the answer is the mapping's line. */
+void helper_say(struct remote *remote, const struct maps_entry *entry);
+/*
+ * Do all pages of the range have, or lack, one of the bits?  Returns 1 or 0, or
+ * -errno.
+ */
+int helper_all_pages(const struct remote *remote, uintptr_t start,
+		     uintptr_t end, uint64_t bits, bool have);
+
+/* SPLIT: of the page of hugetlb that @at is in.  Returns 0 or -errno. */
+int helper_split(struct remote *remote, uintptr_t at);
 
 /* An empty file whose size can't change.  Returns a descriptor or -errno. */
 int open_lost(void);

@@ -108,6 +108,16 @@ int userfault_register(int fd, uintptr_t start, uintptr_t end)
 	return 0;
 }
 
+int userfault_protect(int fd, uintptr_t start, uintptr_t end)
+{
+	struct uffdio_writeprotect protect = {
+		.range = { .start = start, .len = end - start },
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+
+	return ioctl(fd, UFFDIO_WRITEPROTECT, &protect) < 0 ? -errno : 0;
+}
+
 void userfault_unregister(int fd, uintptr_t start, uintptr_t end)
 {
 	struct uffdio_range range = { .start = start, .len = end - start };

@@ -17,6 +17,8 @@ int userfault_open(void);
 
 /* Trap missing pages and stores in [start, end).  Returns 0 or -errno. */
 int userfault_register(int fd, uintptr_t start, uintptr_t end);
+/* Trap stores to what is there in [start, end), which is registered. */
+int userfault_protect(int fd, uintptr_t start, uintptr_t end);
 void userfault_unregister(int fd, uintptr_t start, uintptr_t end);
 
 /* Have all threads that wait for a page fault anew. */

@@ -551,6 +551,61 @@ static void hugetlb(void)
 	check(munmap(map, 2 * HUGE) == 0);
 }
 
+/*
+ * Ordinary memory takes the place of a page of hugetlb, of which a part is in the segment:
+ * nothing is lost, and it is as protected as it was.
+ */
+static void split(void)
+{
+	char *map = mmap(NULL, 2 * HUGE, MAP_RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	char *at = map + HUGE - 8 * PAGE;
+	struct access access;
+
+	if (map == MAP_FAILED || madvise(map, 2 * HUGE, MADV_POPULATE_WRITE)) {
+		fprintf(stderr, "no hugetlb pages here\n");
+		return;
+	}
+	memory_fill(map, 0, 2 * HUGE, 6);
+	make_remote(at, 16 * PAGE);
+	check(ask_for(XPMEM_OWNER_TRAP, at, 16 * PAGE) == 0);
+	check(ask_for(XPMEM_OWNER_SPLIT, at, PAGE) == EAGAIN);
+	check(peer_call(xpmemd, protect, (long)map, HUGE, 1) == 0);
+	check(ask_for(XPMEM_OWNER_SPLIT, at + PAGE, PAGE) == 0);
+	expect_event(UFFD_EVENT_UNMAP, map);
+	check(peer_call(xpmemd, next_event, 5000) == UFFD_EVENT_REMAP);
+	check(board->value[1] == (uintptr_t)map);
+	check(peer_call(xpmemd, next_event, 5000) == UFFD_EVENT_UNMAP);	/* where it was prepared */
+	check(memory_smaps(map, "Private_Hugetlb:") == 0);
+	check(memory_smaps(map + HUGE, "Private_Hugetlb:") == HUGE);
+	check(memory_differs(map, 0, 2 * HUGE, 6) == 2 * HUGE);
+	/* once is enough */
+	check(ask_for(XPMEM_OWNER_SPLIT, at + PAGE, PAGE) == 0);
+	expect_no_event();
+
+	begin_access(&access, at, true);
+	expect_fault(at, UFFD_PAGEFAULT_FLAG_WP | UFFD_PAGEFAULT_FLAG_WRITE);
+	check(!access.done);
+	check(peer_call(xpmemd, protect, (long)at, PAGE, 0) == 0);
+	end_access(&access);
+	check(ask_for(XPMEM_OWNER_GIVE_UP, at + PAGE, PAGE) == 0);
+	begin_access(&access, at + PAGE, false);
+	expect_fault(at + PAGE, 0);
+	check(peer_call(xpmemd, store, (long)(at + PAGE), 7) == 0);
+	end_access(&access);
+	check(memory_differs(at + PAGE, 0, PAGE, 7) == PAGE);
+	check(memory_differs(map, 0, HUGE - 8 * PAGE, 6) == HUGE - 8 * PAGE);
+	check(memory_differs(map, HUGE, 2 * HUGE, 6) == 2 * HUGE);
+
+	/* what the owner may not store to stays so */
+	check(mprotect(map + HUGE, HUGE, PROT_READ) == 0);
+	check(peer_call(xpmemd, protect, (long)(map + HUGE), HUGE, 1) == 0);
+	check(ask_for(XPMEM_OWNER_SPLIT, map + HUGE, PAGE) == 0);
+	check(try_write(map + HUGE + 9 * PAGE, 1) == SIGSEGV);
+	check(memory_differs(map, HUGE, 2 * HUGE, 6) == 2 * HUGE);
+	check(xpmem_remove(board->segid[0]) == 0);
+	check(munmap(map, 2 * HUGE) == 0);
+}
+
 /* A page that is away when the process forks, or removes the segment */
 static void comes_home(void)
 {
@@ -643,6 +698,7 @@ int main(void)
 	transparent_huge_page();
 	stack();
 	hugetlb();
+	split();
 	comes_home();
 	daemon_dies();
 	unlink(path);

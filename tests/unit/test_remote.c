@@ -359,8 +359,12 @@ START_TEST(questions_are_checked)
 	char *at = map(4 * PAGE);
 	xpmem_segid_t segid = make(at, 4 * PAGE);
 
-	for (uint32_t type = XPMEM_OWNER_TRAP; type <= XPMEM_OWNER_LOST;
-	     type++) {
+	static const uint32_t types[] = { XPMEM_OWNER_TRAP, XPMEM_OWNER_GIVE_UP,
+					  XPMEM_OWNER_LOST, XPMEM_OWNER_SPLIT };
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
+		uint32_t type = types[i];
+
 		ck_assert_int_eq(xpmemd_ask(type, segid, at - PAGE, PAGE),
 				 EINVAL);
 		ck_assert_int_eq(xpmemd_ask(type, segid, at + 3 * PAGE,
@@ -457,6 +461,27 @@ START_TEST(give_up)
 	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_GIVE_UP, segid, at + 2 * PAGE,
 				    PAGE),
 			 EINVAL);
+}
+END_TEST
+
+/* Of what is no page of hugetlb there is nothing to split, or it can't be. */
+START_TEST(split_of_other_memory)
+{
+	char *at = map(4 * PAGE);
+	xpmem_segid_t segid = make(at, 4 * PAGE);
+
+	memset(at, 5, 4 * PAGE);
+	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_SPLIT, segid, at, PAGE), 0);
+	ck_assert_int_eq(at[PAGE], 5);
+	ck_assert_ptr_eq(mmap(at, PAGE, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0),
+			 at);
+	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_SPLIT, segid, at, PAGE),
+			 EOPNOTSUPP);
+	ck_assert_int_eq(munmap(at + 3 * PAGE, PAGE), 0);
+	ck_assert_int_eq(xpmemd_ask(XPMEM_OWNER_SPLIT, segid, at + 3 * PAGE,
+				    PAGE),
+			 EFAULT);
 }
 END_TEST
 
@@ -837,6 +862,7 @@ int main(void)
 	add(suite, "trap_refuses", trap_refuses);
 	add(suite, "own_memory_is_refused", own_memory_is_refused);
 	add(suite, "give_up", give_up);
+	add(suite, "split_of_other_memory", split_of_other_memory);
 	add(suite, "lost", lost);
 	add(suite, "connects_again", connects_again);
 	add(suite, "segment_is_gone", segment_is_gone);
