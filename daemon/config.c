@@ -387,6 +387,7 @@ static void read_all(struct xpmd_config *config, cfg_t *cfg)
 	config->replica_limit = number(cfg, "replica_limit", 0, LONG_MAX);
 	config->directory_pages = number(cfg, "directory_pages", 0, LONG_MAX);
 	config->segments_per_user = (uint32_t)number(cfg, "segments_per_user", 1, 1 << 20);
+	config->hugetlb_per_user = number(cfg, "hugetlb_per_user", 0, LONG_MAX);
 	config->lost = choice(cfg, "lost", losts) ? XPMD_LOST_LAST_COPY : XPMD_LOST_SIGBUS;
 	config->owner_socket = path(cfg, "owner_socket");
 	config->control_socket = path(cfg, "control_socket");
@@ -436,6 +437,7 @@ struct xpmd_config *xpmd_config_read(const char *path_name)
 		CFG_INT_CB("replica_limit", 0, CFGF_NONE, parse_size),
 		CFG_INT("directory_pages", 0, CFGF_NONE),
 		CFG_INT("segments_per_user", 256, CFGF_NONE),
+		CFG_INT_CB("hugetlb_per_user", 1 << 30, CFGF_NONE, parse_size),
 		CFG_STR("lost", "sigbus", CFGF_NONE),
 		CFG_STR("owner_socket", XPMEM_OWNER_SOCKET, CFGF_NONE),
 		CFG_STR("control_socket", DEFAULT_CONTROL, CFGF_NONE),

@@ -34,6 +34,7 @@ struct xpmd_config {
 	uint64_t replica_limit;
 	uint64_t directory_pages;
 	uint32_t segments_per_user;
+	uint64_t hugetlb_per_user;	/* bytes that may become ordinary memory */
 	enum xpmd_lost lost;
 	char *owner_socket, *control_socket, *munge_socket;
 	char *net_user;		/* that xpmemd-net becomes */

@@ -43,6 +43,9 @@ struct xpmd_export {
 	int64_t segid;
 	uint64_t start, pages;
 	int pid;
+	uint32_t uid;
+	uint64_t split;			/* pages of hugetlb that are of 4 KiB now */
+	bool split_told, unable_told;	/* to the log */
 	enum xpmd_lost lost;
 	bool dead;			/* GONE is answered: to be freed */
 	bool frozen;

@@ -113,6 +113,16 @@ static void give_up_answered(struct xpmd_export *export, struct xpmd_job *job, u
 	xpmd_worker_queue_again(export->worker, job);
 }
 
+static void split_answered(struct xpmd_export *export, struct xpmd_job *job, uint32_t error)
+{
+	job->error = error;
+	if (!error)
+		export->split++;
+	else
+		job->undo = error != EAGAIN || ++job->tries >= FETCH_TRIES;
+	xpmd_worker_queue_again(export->worker, job);
+}
+
 static void owner_answer(void *ctx, void *of, uint64_t id, uint32_t error, const char *text)
 {
 	struct xpmd_export *export = of;
@@ -134,6 +144,10 @@ static void owner_answer(void *ctx, void *of, uint64_t id, uint32_t error, const
 			    *text ? ": " : "", text);
 	if (job->then == XPMD_NEXT_GIVE_UP) {
 		give_up_answered(export, job, error);
+		return;
+	}
+	if (job->then == XPMD_NEXT_SPLIT) {
+		split_answered(export, job, error);
 		return;
 	}
 	job->helped = true;
@@ -162,15 +176,22 @@ static void owner_forked(void *ctx, void *of)
 	xpmd_home_thaw(exporter->d->home, xpmd_now(), export->segid);
 }
 
+static bool is_in(const struct xpmd_export *export, uint64_t address)
+{
+	uint64_t first, end;
+
+	return (address >= export->start && address < xpmd_export_address(export, export->pages)) ||
+	       xpmd_worker_huge(export->worker, address, &first, &end);
+}
+
 static struct xpmd_export *export_at(struct xpmd_export *export, uint64_t address)
 {
 	struct xpmd_export *e = export;
 
-	if (address >= e->start && address < xpmd_export_address(e, e->pages))
+	if (is_in(e, address))
 		return e;
 	for (e = export->exporter->exports; e; e = e->next)
-		if (!e->dead && e->pid == export->pid && address >= e->start &&
-		    address < xpmd_export_address(e, e->pages))
+		if (!e->dead && e->pid == export->pid && is_in(e, address))
 			return e;
 	return NULL;
 }
@@ -184,12 +205,13 @@ static void owner_faults(void *ctx, void *of, uint64_t address, bool missing, bo
 
 	(void)ctx;
 	if (at) {
-		uint64_t size = xpmd_worker_page_size(at->worker);
+		uint64_t first, end;
+		bool huge = xpmd_worker_huge(at->worker, address, &first, &end);
 
-		page = (address - at->start) / XPMD_PAGE;
+		/* Of one of hugetlb the kernel tells the beginning, maybe before the segment's. */
+		page = address > at->start ? (address - at->start) / XPMD_PAGE : 0;
 		trap = xpmd_traps_get(xpmd_worker_traps(at->worker), page);
-		if (missing ? trap >= XPMD_TRAP_SHARED
-			    : trap != XPMD_TRAP_NONE || size != XPMD_PAGE) {
+		if (missing ? trap >= XPMD_TRAP_SHARED : trap != XPMD_TRAP_NONE || huge) {
 			/* SHARED, and yet not there: all must let go of what it was. */
 			xpmd_export_fault(at, page, write || trap == XPMD_TRAP_SHARED);
 			if (trap != XPMD_TRAP_NONE)
@@ -219,11 +241,23 @@ static void owner_moved(void *ctx, void *of, uint64_t from, uint64_t to, uint64_
 			xpmd_limbo_moved(e, from, to, bytes);
 }
 
+/* Pages of 4 KiB took the place of one of hugetlb: what others have stays as it is. */
+static bool is_split(const struct xpmd_export *export, uint64_t start, uint64_t end)
+{
+	for (const struct xpmd_job *job = export->asked.head; job; job = job->next)
+		if (job->then == XPMD_NEXT_SPLIT && start == (job->address & ~(XPMD_HUGE - 1)) &&
+		    end == start + XPMD_HUGE)
+			return true;
+	return false;
+}
+
 static void owner_unmapped(void *ctx, void *of, uint64_t start, uint64_t end)
 {
 	struct xpmd_export *export = of;
 
 	(void)ctx;
+	if (is_split(export, start, end))
+		return;
 	for (struct xpmd_export *e = export->exporter->exports; e; e = e->next)
 		if (!e->dead && e->pid == export->pid)
 			xpmd_limbo_unmapped(e, start, end);

@@ -114,11 +114,13 @@ void xpmd_export_ask(struct xpmd_export *export, struct xpmd_job *job)
 {
 	static const uint32_t types[] = {
 		[XPMD_NEXT_TRAP] = XPMEM_OWNER_TRAP,
+		[XPMD_NEXT_SPLIT] = XPMEM_OWNER_SPLIT,
 		[XPMD_NEXT_GIVE_UP] = XPMEM_OWNER_GIVE_UP,
 		[XPMD_NEXT_LOST] = XPMEM_OWNER_LOST,
 	};
 	uint64_t pages = job->type == XPMD_JOB_TRAP ? job->count64
-			 : job->then == XPMD_NEXT_GIVE_UP ? job->done : job->count;
+			 : job->then == XPMD_NEXT_GIVE_UP ? job->done
+			 : job->then == XPMD_NEXT_SPLIT ? 1 : job->count;
 	struct xpmem_owner_packet packet = {
 		.type = types[job->then], .id = job->number, .segid = export->segid,
 		.first = job->address, .count = pages * XPMD_PAGE,
@@ -335,20 +337,15 @@ void xpmd_export_fault(struct xpmd_export *export, uint64_t page, bool write)
 {
 	struct xpmd *d = export->exporter->d;
 	struct xpmd_traps *traps = xpmd_worker_traps(export->worker);
-	uint64_t size = xpmd_worker_page_size(export->worker);
-	uint64_t end = page + 1;
+	uint64_t at, end;
 
-	if (size != XPMD_PAGE) {
-		uint64_t start = xpmd_export_address(export, page) & ~(size - 1);
-
-		page = start > export->start ? (start - export->start) / XPMD_PAGE : 0;
-		end = (start + size - export->start) / XPMD_PAGE;
-		if (end > export->pages)
-			end = export->pages;
+	if (!xpmd_worker_huge(export->worker, xpmd_export_address(export, page), &at, &end)) {
+		xpmd_home_owner_fault(d->home, xpmd_now(), export->segid, page, write);
+		return;
 	}
-	for (; page < end; page++)
-		if (size == XPMD_PAGE || xpmd_traps_get(traps, page) != XPMD_TRAP_NONE)
-			xpmd_home_owner_fault(d->home, xpmd_now(), export->segid, page, write);
+	for (; at < end; at++)
+		if (xpmd_traps_get(traps, at) != XPMD_TRAP_NONE)
+			xpmd_home_owner_fault(d->home, xpmd_now(), export->segid, at, write);
 }
 
 static void store_came_back(struct xpmd_export *export, struct xpmd_job *job)
@@ -375,6 +372,25 @@ static void store_came_back(struct xpmd_export *export, struct xpmd_job *job)
 	xpmd_export_end(export, job);
 }
 
+/* Whether one more page of hugetlb may become pages of 4 KiB, for this owner's user */
+static bool may_split(struct xpmd_export *export)
+{
+	const struct xpmd_exporter *exporter = export->exporter;
+	uint64_t limit = exporter->d->config->hugetlb_per_user, pages = 1;
+
+	for (const struct xpmd_export *e = exporter->exports; e; e = e->next)
+		if (!e->dead && e->uid == export->uid)
+			pages += e->split;
+	if (!export->uid || pages * XPMD_HUGE <= limit)
+		return true;
+	if (!export->split_told)
+		xpmd_log_of(LOG_WARNING, 0, export->segid,
+			    "process %d: what others store to in hugetlb memory of user %u is refused from now on: hugetlb_per_user of xpmemd.conf (%llu bytes) is reached",
+			    export->pid, export->uid, (unsigned long long)limit);
+	export->split_told = true;
+	return false;
+}
+
 static void came_back(struct xpmd_export *export, struct xpmd_job *job)
 {
 	switch (job->then) {
@@ -392,12 +408,27 @@ static void came_back(struct xpmd_export *export, struct xpmd_job *job)
 		job->gave = job->done;
 		ask_and_wait(export, job);
 		return;
+	case XPMD_NEXT_SPLIT:
+		if (!may_split(export)) {
+			job->undo = true;
+			job->error = EDQUOT;
+			xpmd_worker_queue_again(export->worker, job);
+			return;
+		}
+		ask_and_wait(export, job);
+		return;
 	case XPMD_NEXT_TRAP:
 	case XPMD_NEXT_LOST:
 		ask_and_wait(export, job);
 		return;
 	case XPMD_NEXT_DONE:
 		break;
+	}
+	if (job->type == XPMD_JOB_FETCH && job->error == EOPNOTSUPP && !export->unable_told) {
+		xpmd_log_of(LOG_NOTICE, 0, export->segid,
+			    "process %d: pages %llu.. are of memory that can't be trapped, or of hugetlb pages of another size than 2 MiB: others get SIGBUS there",
+			    export->pid, (unsigned long long)job->first);
+		export->unable_told = true;
 	}
 	if (job->type == XPMD_JOB_STORE)
 		store_came_back(export, job);
@@ -481,6 +512,7 @@ static int add_export(struct xpmd_exporter *exporter, int64_t segid,
 	export->start = segment->out_start;
 	export->pages = segment->out_length / XPMD_PAGE;
 	export->pid = (int)segment->out_pid;
+	export->uid = segment->out_uid;
 	export->lost = segment->out_flags & XPMEM_SHARE_LAST_COPY ? XPMD_LOST_LAST_COPY
 								  : d->config->lost;
 	xpmd_jobs_init(&export->asked);

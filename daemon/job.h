@@ -15,6 +15,8 @@
 
 #include "coherence.h"
 
+#define XPMD_HUGE	(2ull << 20)	/* bytes of a page of hugetlb that can be split */
+
 enum xpmd_job_type {
 	XPMD_JOB_FETCH,		/* trap and read; EXCLUSIVE: and have it given up */
 	XPMD_JOB_STORE,		/* put pages back */
@@ -29,6 +31,7 @@ enum xpmd_job_type {
 enum xpmd_job_next {
 	XPMD_NEXT_DONE,		/* @error and @done say how */
 	XPMD_NEXT_TRAP,		/* the helper is to register the pages; then again */
+	XPMD_NEXT_SPLIT,	/* the helper is to split a page of hugetlb; then again */
 	XPMD_NEXT_GIVE_UP,	/* the helper is to give the pages up; then it is done */
 	XPMD_NEXT_LOST,		/* the helper is to map what raises SIGBUS; then done */
 	XPMD_NEXT_FAULT,	/* resolver: not fresh after all */
@@ -52,7 +55,8 @@ struct xpmd_job {
 	bool write;		/* ZERO, UNPROTECT: what the owner tried */
 	bool helped;		/* the helper did what it was asked to: TRAP, or LOST */
 	bool again;		/* FETCH: not for the first time, @before stands */
-	bool undo;		/* FETCH: the helper could not give the pages up */
+	bool splitting;		/* FETCH: NEXT_SPLIT was asked for; @error is its answer */
+	bool undo;		/* FETCH: the helper could not give the pages up, or split */
 	uint32_t gave;		/* FETCH: pages the helper was asked to give up: what is
 				 * missing of them is in @data */
 	unsigned int tries;

@@ -122,6 +122,27 @@ static void send_after(struct xpmd_export *export, struct xpmd_job *job, uint32_
 	xpmd_worker_queue(export->worker, after);
 }
 
+/*
+ * What is being fetched is AWAY on behalf of that; and what is SHARED was recalled before,
+ * or is so again.
+ */
+static void forget_away(struct xpmd_export *export, uint64_t first, uint64_t count)
+{
+	struct xpmd_traps *traps = xpmd_worker_traps(export->worker);
+
+	for (uint64_t page = first; page < first + count; page++) {
+		const struct xpmd_job *job = export->active;
+
+		if (xpmd_traps_get(traps, page) != XPMD_TRAP_AWAY)
+			continue;
+		while (job && (job->type != XPMD_JOB_FETCH || page < job->first ||
+			       page - job->first >= job->count))
+			job = job->active_next;
+		if (!job)
+			xpmd_traps_change(traps, page, 1, XPMD_TRAP_AWAY, XPMD_TRAP_NONE);
+	}
+}
+
 /* @to 0: dropped.  Jobs that have no page left end. */
 static void take_out(struct xpmd_export *export, uint64_t first, uint64_t count, uint64_t from,
 		     uint64_t to)
@@ -148,10 +169,7 @@ static void take_out(struct xpmd_export *export, uint64_t first, uint64_t count,
 		xpmd_export_end(export, job);
 		at = &export->limbo.head;	/* the core may have begun others */
 	}
-	xpmd_traps_change(xpmd_worker_traps(export->worker), first, count, XPMD_TRAP_AWAY,
-			  XPMD_TRAP_NONE);
-	xpmd_traps_change(xpmd_worker_traps(export->worker), first, count, XPMD_TRAP_SHARED,
-			  XPMD_TRAP_NONE);
+	forget_away(export, first, count);
 }
 
 void xpmd_limbo_moved(struct xpmd_export *export, uint64_t from, uint64_t to, uint64_t bytes)

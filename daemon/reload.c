@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What decides about future opens is taken over: a partition's users, access and
- * pages_max, and segments_per_user and lost of this one.  All else is known to the
- * module, to the sessions or to other daemons, and is told to need a restart.
+ * pages_max, and segments_per_user, hugetlb_per_user and lost of this one.  All else is
+ * known to the module, to the sessions or to other daemons, and is told to need a restart.
  */
 #include "reload.h"
 
@@ -91,6 +91,7 @@ void xpmd_reload(struct xpmd *d)
 	if (known != is->nr_partitions || known != was->nr_partitions)
 		say("the list of partitions");
 	was->segments_per_user = is->segments_per_user;
+	was->hugetlb_per_user = is->hugetlb_per_user;
 	was->lost = is->lost;
 	xpmd_owners_limit(xpmd_exporter_owners(d->exporter), is->segments_per_user);
 	xpmd_config_free(is);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Chunks are never freed before the whole is, so that readers need no lock: a pointer
- * to one is stored with release order after the chunk is zero.
+ * to one is stored after the chunk is zero.
  */
 #include "traps.h"
 
@@ -11,6 +11,9 @@
 #include <stdlib.h>
 
 #define CHUNK_PAGES 4096u
+
+/* In a page's byte, with an enum xpmd_trap */
+#define HUGE 0x80u
 
 typedef _Atomic(uint8_t) trap_byte;
 typedef _Atomic(trap_byte *) chunk_pointer;
@@ -63,33 +66,59 @@ static trap_byte *chunk_of(const struct xpmd_traps *traps, uint64_t page)
 	return atomic_load_explicit(&traps->chunks[page / CHUNK_PAGES], memory_order_acquire);
 }
 
-enum xpmd_trap xpmd_traps_get(const struct xpmd_traps *traps, uint64_t page)
+static uint8_t byte_of(const struct xpmd_traps *traps, uint64_t page)
 {
 	trap_byte *chunk = page < traps->pages ? chunk_of(traps, page) : NULL;
 
-	return chunk ? (enum xpmd_trap)atomic_load(&chunk[page % CHUNK_PAGES]) : XPMD_TRAP_NONE;
+	return chunk ? atomic_load(&chunk[page % CHUNK_PAGES]) : XPMD_TRAP_NONE;
 }
 
-int xpmd_traps_set(struct xpmd_traps *traps, uint64_t first, uint64_t count, enum xpmd_trap to)
+enum xpmd_trap xpmd_traps_get(const struct xpmd_traps *traps, uint64_t page)
+{
+	return (enum xpmd_trap)(byte_of(traps, page) & ~HUGE);
+}
+
+bool xpmd_traps_is_huge(const struct xpmd_traps *traps, uint64_t page)
+{
+	return byte_of(traps, page) & HUGE;
+}
+
+/* Both threads of a worker may want the same chunk. */
+static int make_chunks(struct xpmd_traps *traps, uint64_t first, uint64_t count)
 {
 	for (uint64_t page = first; page < first + count; page += CHUNK_PAGES - page % CHUNK_PAGES) {
-		trap_byte *chunk = chunk_of(traps, page);
+		trap_byte *none = NULL, *chunk = chunk_of(traps, page);
 
-		if (chunk || to == XPMD_TRAP_NONE)
+		if (chunk)
 			continue;
 		chunk = calloc(CHUNK_PAGES, sizeof(*chunk));
 		if (!chunk)
 			return -ENOMEM;
-		atomic_store_explicit(&traps->chunks[page / CHUNK_PAGES], chunk,
-				      memory_order_release);
+		if (!atomic_compare_exchange_strong(&traps->chunks[page / CHUNK_PAGES], &none,
+						    chunk))
+			free(chunk);
 	}
+	return 0;
+}
+
+int xpmd_traps_set(struct xpmd_traps *traps, uint64_t first, uint64_t count, enum xpmd_trap to)
+{
+	int rc = to == XPMD_TRAP_NONE ? 0 : make_chunks(traps, first, count);
+
+	if (rc < 0)
+		return rc;
 	for (uint64_t page = first; page < first + count; page++) {
 		trap_byte *chunk = chunk_of(traps, page);
+		uint8_t byte;
 
-		if (chunk)
-			atomic_store(&chunk[page % CHUNK_PAGES], (uint8_t)to);
-		else
+		if (!chunk) {
 			page += CHUNK_PAGES - 1 - page % CHUNK_PAGES;
+			continue;
+		}
+		byte = atomic_load(&chunk[page % CHUNK_PAGES]);
+		while (!atomic_compare_exchange_weak(&chunk[page % CHUNK_PAGES], &byte,
+						     (uint8_t)((byte & HUGE) | to)))
+			;
 	}
 	return 0;
 }
@@ -99,12 +128,33 @@ void xpmd_traps_change(struct xpmd_traps *traps, uint64_t first, uint64_t count,
 {
 	for (uint64_t page = first; page < first + count; page++) {
 		trap_byte *chunk = chunk_of(traps, page);
-		uint8_t expected = (uint8_t)from;
+		uint8_t byte;
 
-		if (chunk)
-			atomic_compare_exchange_strong(&chunk[page % CHUNK_PAGES], &expected,
-						       (uint8_t)to);
-		else
+		if (!chunk) {
 			page += CHUNK_PAGES - 1 - page % CHUNK_PAGES;
+			continue;
+		}
+		byte = atomic_load(&chunk[page % CHUNK_PAGES]);
+		while ((byte & ~HUGE) == from &&
+		       !atomic_compare_exchange_weak(&chunk[page % CHUNK_PAGES], &byte,
+						     (uint8_t)((byte & HUGE) | to)))
+			;
 	}
+}
+
+int xpmd_traps_set_huge(struct xpmd_traps *traps, uint64_t first, uint64_t count, bool huge)
+{
+	int rc = huge ? make_chunks(traps, first, count) : 0;
+
+	for (uint64_t page = first; rc == 0 && page < first + count; page++) {
+		trap_byte *chunk = chunk_of(traps, page);
+
+		if (!chunk)
+			page += CHUNK_PAGES - 1 - page % CHUNK_PAGES;
+		else if (huge)
+			atomic_fetch_or(&chunk[page % CHUNK_PAGES], (uint8_t)HUGE);
+		else
+			atomic_fetch_and(&chunk[page % CHUNK_PAGES], (uint8_t)~HUGE);
+	}
+	return rc;
 }

@@ -10,6 +10,9 @@
  *   SHARED     stores trap
  *   AWAY       every access traps; the owner has not got the page
  *
+ * And with each of them, whether the page is part of one of hugetlb: learned when
+ * something is done to it, and forgotten when it is none any more.
+ *
  * Read by any thread without a lock; changed under the lock.  Who resolves a fault at
  * once must hold the lock from looking here until the owner has its page: else the
  * page could be given away in between.
@@ -17,6 +20,7 @@
 #ifndef XPMD_TRAPS_H
 #define XPMD_TRAPS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum xpmd_trap {
@@ -39,5 +43,9 @@ int xpmd_traps_set(struct xpmd_traps *traps, uint64_t first, uint64_t count, enu
 /* Those that are @from become @to; needs no memory. */
 void xpmd_traps_change(struct xpmd_traps *traps, uint64_t first, uint64_t count,
 		       enum xpmd_trap from, enum xpmd_trap to);
+
+/* Needs no lock.  Forgetting needs no memory; else -ENOMEM */
+int xpmd_traps_set_huge(struct xpmd_traps *traps, uint64_t first, uint64_t count, bool huge);
+bool xpmd_traps_is_huge(const struct xpmd_traps *traps, uint64_t page);
 
 #endif /* XPMD_TRAPS_H */

@@ -25,9 +25,9 @@
 #include <time.h>
 
 #define FETCH_TRIES	16
-#define HUGE_BYTES	(2u << 20)
 #define NO_MEMORY_NS	10000000
 #define STACK_BYTES	(256u << 10)
+#define NO_BLOCK	UINT64_MAX
 
 struct queue {
 	struct xpmd_jobs jobs;
@@ -45,7 +45,8 @@ struct xpmd_worker {
 	struct xpmd_results *results;
 	int64_t segid;
 	uint64_t start, pages;
-	_Atomic(uint64_t) page_size;
+	struct xpmd_jobs waiting;	/* the worker's, while the helper splits */
+	_Atomic(uint64_t) splitting;	/* address of a page of hugetlb, or NO_BLOCK */
 };
 
 static atomic_uint nr_threads;
@@ -55,81 +56,133 @@ static uint64_t bytes(uint64_t pages)
 	return pages * XPMD_PAGE;
 }
 
-/* ---- Pages of hugetlb: protected, released and put back as wholes */
+/* ---- Pages of hugetlb: protected as wholes, and given up only after they were split */
 
-struct span {
-	uint64_t address, length;	/* bytes */
-	uint64_t first, count;		/* pages of the segment in it */
+struct block {
+	uint64_t address;	/* XPMD_HUGE from here on */
+	uint64_t first, end;	/* pages of the segment in it; none: first is end */
 };
 
-/* [address, + count pages), widened to the owner's pages */
-static struct span widen(const struct xpmd_worker *worker, uint64_t address, uint64_t count)
+static struct block block_at(const struct xpmd_worker *worker, uint64_t address)
 {
-	uint64_t size = atomic_load(&worker->page_size);
-	struct span span;
-	uint64_t end = (address + bytes(count) + size - 1) & ~(size - 1);
+	struct block block = { .address = address & ~(XPMD_HUGE - 1) };
+	uint64_t end = worker->start + bytes(worker->pages);
 
-	span.address = address & ~(size - 1);
-	span.length = end - span.address;
-	span.first = span.address <= worker->start ? 0
-						   : (span.address - worker->start) / XPMD_PAGE;
-	span.count = (end - worker->start) / XPMD_PAGE;
-	if (span.count > worker->pages)
-		span.count = worker->pages;
-	span.count -= span.first;
-	return span;
+	if (block.address >= end || block.address + XPMD_HUGE <= worker->start)
+		return block;
+	if (block.address > worker->start)
+		block.first = (block.address - worker->start) / XPMD_PAGE;
+	block.end = (block.address + XPMD_HUGE - worker->start) / XPMD_PAGE;
+	if (block.end > worker->pages)
+		block.end = worker->pages;
+	return block;
 }
 
-static bool all_are(const struct xpmd_worker *worker, const struct span *span, enum xpmd_trap trap)
+static bool is_huge(const struct xpmd_worker *worker, uint64_t address)
 {
-	for (uint64_t i = 0; i < span->count; i++)
-		if (xpmd_traps_get(worker->traps, span->first + i) != trap)
-			return false;
+	struct block block = block_at(worker, address);
+
+	return block.first < block.end && xpmd_traps_is_huge(worker->traps, block.first);
+}
+
+static int set_huge(struct xpmd_worker *worker, const struct block *block, bool huge)
+{
+	return xpmd_traps_set_huge(worker->traps, block->first, block->end - block->first, huge);
+}
+
+static bool any_is_trapped(const struct xpmd_worker *worker, const struct block *block)
+{
+	for (uint64_t page = block->first; page < block->end; page++)
+		if (xpmd_traps_get(worker->traps, page) != XPMD_TRAP_NONE)
+			return true;
+	return false;
+}
+
+/* How many pages from the first on are of one page of hugetlb, or of none */
+static uint32_t alike(const struct xpmd_worker *worker, const struct xpmd_job *job)
+{
+	struct block block = block_at(worker, job->address);
+	uint32_t n = 1;
+
+	if (is_huge(worker, job->address))
+		return job->count < block.end - job->first ? job->count
+							   : (uint32_t)(block.end - job->first);
+	while (n < job->count && !is_huge(worker, job->address + bytes(n)))
+		n++;
+	return n;
+}
+
+/*
+ * *@count pages; it becomes less if they are not alike.  What is known of the first may
+ * be of memory that was there before; that there is hugetlb is known before a store of
+ * the owner can trap.
+ */
+static int protect(struct xpmd_worker *worker, struct xpmd_uffd *uffd, uint64_t address,
+		   uint64_t *count)
+{
+	struct block block = block_at(worker, address);
+	uint64_t left = (block.address + XPMD_HUGE - address) / XPMD_PAGE;
+	int rc = -ENOENT;
+
+	if (is_huge(worker, address))
+		rc = xpmd_uffd_protect(uffd, block.address, XPMD_HUGE, true);
+	if (rc == -ENOENT) {
+		set_huge(worker, &block, false);
+		rc = xpmd_uffd_protect(uffd, address, bytes(*count), true);
+		if (rc != -EINVAL)
+			return rc;
+		rc = set_huge(worker, &block, true);
+		if (rc == 0)
+			rc = xpmd_uffd_protect(uffd, block.address, XPMD_HUGE, true);
+		if (rc < 0)
+			set_huge(worker, &block, false);
+	}
+	if (rc == 0 && *count > left)
+		*count = left;
+	return rc == -EINVAL ? -EOPNOTSUPP : rc; /* of 1 GiB */
+}
+
+/* False: some part of it is somebody's business, or the helper is at it. */
+static bool unprotect_block(struct xpmd_worker *worker, struct xpmd_uffd *uffd,
+			    const struct block *block)
+{
+	if (atomic_load(&worker->splitting) == block->address || any_is_trapped(worker, block))
+		return false;
+	xpmd_uffd_protect(uffd, block->address, XPMD_HUGE, false);
+	xpmd_uffd_wake(uffd, block->address, XPMD_HUGE);
 	return true;
 }
 
-static int protect(struct xpmd_worker *worker, struct xpmd_uffd *uffd, uint64_t address,
-		   uint64_t count)
-{
-	struct span span = widen(worker, address, count);
-	int rc = xpmd_uffd_protect(uffd, span.address, span.length, true);
-
-	if (rc != -EINVAL || atomic_load(&worker->page_size) != XPMD_PAGE)
-		return rc;
-	/* Not aligned to the owner's pages: there is one other size that is common. */
-	atomic_store(&worker->page_size, HUGE_BYTES);
-	span = widen(worker, address, count);
-	rc = xpmd_uffd_protect(uffd, span.address, span.length, true);
-	if (rc == -EINVAL)
-		atomic_store(&worker->page_size, XPMD_PAGE);
-	return rc;
-}
-
-/* Pages are NONE already.  One of hugetlb stays protected while a part of it is not. */
-static void unprotect(struct xpmd_worker *worker, struct xpmd_uffd *uffd, uint64_t address,
+/*
+ * Pages are NONE already.  False: one is of a page of hugetlb that stays protected; an
+ * earlier daemon may have known that it is one.
+ */
+static bool unprotect(struct xpmd_worker *worker, struct xpmd_uffd *uffd, uint64_t address,
 		      uint64_t count)
 {
-	uint64_t size = atomic_load(&worker->page_size);
+	uint64_t end = address + bytes(count), n;
+	bool all = true;
 
-	if (size == XPMD_PAGE) {
-		int rc = xpmd_uffd_protect(uffd, address, bytes(count), false);
+	for (uint64_t at = address; at < end; at += bytes(n)) {
+		struct block block = block_at(worker, at);
+		uint64_t left = (block.address + XPMD_HUGE - at) / XPMD_PAGE;
+		int rc;
 
-		if (rc == 0)
-			return;		/* which has woken up who waits there */
-		if (rc == -ENOENT && count > 1)
-			for (uint64_t i = 0; i < count; i++)
-				xpmd_uffd_protect(uffd, address + bytes(i), XPMD_PAGE, false);
-		xpmd_uffd_wake(uffd, address, bytes(count));
-		return;
-	}
-	for (uint64_t at = address & ~(size - 1); at < address + bytes(count); at += size) {
-		struct span span = widen(worker, at, size / XPMD_PAGE);
-
-		if (!all_are(worker, &span, XPMD_TRAP_NONE))
+		n = (end - at) / XPMD_PAGE < left ? (end - at) / XPMD_PAGE : left;
+		rc = is_huge(worker, at) ? -EINVAL : xpmd_uffd_protect(uffd, at, bytes(n), false);
+		if (rc == -EINVAL) {
+			set_huge(worker, &block, true);
+			all &= unprotect_block(worker, uffd, &block);
 			continue;
-		xpmd_uffd_protect(uffd, at, size, false);
-		xpmd_uffd_wake(uffd, at, size);
+		}
+		if (rc == 0)
+			continue;	/* which has woken up who waits there */
+		if (rc == -ENOENT && n > 1)
+			for (uint64_t i = 0; i < n; i++)
+				xpmd_uffd_protect(uffd, at + bytes(i), XPMD_PAGE, false);
+		xpmd_uffd_wake(uffd, at, bytes(n));
 	}
+	return all;
 }
 
 /* ---- The worker's jobs */
@@ -197,7 +250,8 @@ static uint64_t trap_and_copy(struct xpmd_worker *worker, struct xpmd_uffd *uffd
 
 	job->error = 0;
 	for (unsigned int tries = 0; tries < FETCH_TRIES; tries++) {
-		rc = xpmd_kchannel_copy(worker->channel, job->segid, job->first, job->count,
+		rc = xpmd_kchannel_copy(worker->channel, job->segid, job->first,
+				       alike(worker, job),
 				       XPMEM_COPY_POPULATE |
 				       (job->state == XPMD_EXCLUSIVE ? XPMEM_COPY_WRITABLE : 0),
 				       job->data, &populated);
@@ -207,10 +261,10 @@ static uint64_t trap_and_copy(struct xpmd_worker *worker, struct xpmd_uffd *uffd
 			job->error = rc ? (uint32_t)-rc : EIO;
 			return 0;
 		}
-		rc = protect(worker, uffd, job->address, populated);
+		rc = protect(worker, uffd, job->address, &populated);
 		if (rc == -ENOENT && populated > 1) {
 			populated = 1;
-			rc = protect(worker, uffd, job->address, 1);
+			rc = protect(worker, uffd, job->address, &populated);
 		}
 		if (rc == -ENOENT && !job->helped)
 			return 0;
@@ -246,15 +300,122 @@ static void give_back(struct xpmd_uffd *uffd, struct xpmd_job *job)
 	job->gave = 0;
 }
 
+/* What nobody has is the owner's to store to, as it was before. */
+static void unprotect_parts(struct xpmd_worker *worker, struct xpmd_uffd *uffd,
+			    const struct block *block)
+{
+	uint64_t from = block->address, end = block->address + XPMD_HUGE;
+
+	for (uint64_t page = block->first; page <= block->end; page++) {
+		uint64_t at = page < block->end ? worker->start + bytes(page) : end;
+
+		if (page < block->end && xpmd_traps_get(worker->traps, page) == XPMD_TRAP_NONE)
+			continue;
+		if (at > from)
+			xpmd_uffd_protect(uffd, from, at - from, false);
+		from = at + XPMD_PAGE;
+	}
+}
+
+/* Those that waited are next. */
+static void work_on(struct xpmd_worker *worker)
+{
+	pthread_mutex_lock(&worker->lock);
+	if (worker->waiting.head) {
+		*worker->waiting.tail = worker->work.jobs.head;
+		if (worker->work.jobs.head)
+			worker->waiting.tail = worker->work.jobs.tail;
+		worker->work.jobs.head = worker->waiting.head;
+		worker->work.jobs.tail = worker->waiting.tail;
+		xpmd_jobs_init(&worker->waiting);
+	}
+	pthread_mutex_unlock(&worker->lock);
+}
+
+/* The helper has split it, or nothing has changed.  The resolver left threads waiting. */
+static void end_split(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpmd_job *job,
+		      bool split)
+{
+	struct block block = block_at(worker, job->address);
+
+	job->splitting = false;
+	if (split)
+		set_huge(worker, &block, false);
+	atomic_store(&worker->splitting, NO_BLOCK);
+	if (xpmd_traps_get(worker->traps, job->first) == XPMD_TRAP_NONE)
+		xpmd_kchannel_mark(worker->channel, job->segid, job->first, 1, XPMEM_MARK_CLEAR);
+	if (split)
+		unprotect_parts(worker, uffd, &block);
+	else
+		unprotect_block(worker, uffd, &block);
+	xpmd_uffd_wake(uffd, block.address, XPMD_HUGE);
+	work_on(worker);
+}
+
+/*
+ * The only copy of a part of a page of hugetlb can't be elsewhere, as the owner loses the
+ * whole or nothing: the helper makes pages of 4 KiB of it.  From here to end_split() it
+ * stays protected, by this alone: what is not any more is how the helper knows that it
+ * changed.  So other fetches of it wait.  And it is marked: who unmaps or drops it has to
+ * wait for an answer, which the helper, between its last look and what it does, has not.
+ */
+static void begin_split(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpmd_job *job)
+{
+	struct block block = block_at(worker, job->address);
+	uint64_t done = 0;
+	int rc;
+
+	/* The resolver that does not see it has unprotected what it wanted to. */
+	xpmd_traps_lock(worker->traps);
+	atomic_store(&worker->splitting, block.address);
+	xpmd_traps_unlock(worker->traps);
+	rc = xpmd_kchannel_mark(worker->channel, job->segid, job->first, 1, XPMEM_MARK_REMOTE);
+	if (rc == 0)
+		rc = xpmd_kchannel_copy(worker->channel, job->segid, job->first, 1,
+				       XPMEM_COPY_POPULATE | XPMEM_COPY_WRITABLE, job->data, &done);
+	if (done || rc == -EAGAIN)
+		rc = xpmd_uffd_protect(uffd, block.address, XPMD_HUGE, true);
+	else if (rc == 0)
+		rc = -EIO;
+	if (rc == 0) {
+		job->splitting = true;
+		job->then = XPMD_NEXT_SPLIT;
+		return;
+	}
+	end_split(worker, uffd, job, false);
+	if (rc == -ENOENT && !job->helped)
+		job->then = XPMD_NEXT_TRAP;
+	else
+		job->error = rc == -ENOENT || rc == -EINVAL ? EOPNOTSUPP : (uint32_t)-rc;
+}
+
+/* Whether the fetch has to wait for another one's split */
+static bool must_wait(const struct xpmd_worker *worker, const struct xpmd_job *job)
+{
+	uint64_t splitting = atomic_load(&worker->splitting);
+
+	if (job->type != XPMD_JOB_FETCH || job->splitting || job->undo || splitting == NO_BLOCK)
+		return false;
+	return job->state == XPMD_EXCLUSIVE || (job->address < splitting + XPMD_HUGE &&
+						job->address + bytes(job->count) > splitting);
+}
+
 static void fetch(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpmd_job *job)
 {
 	uint64_t done;
 	int rc;
 
+	if (job->splitting)
+		end_split(worker, uffd, job, !job->error);
 	give_back(uffd, job);
 	job->done = 0;
 	if (job->undo) {
-		undo_fetch(worker, uffd, job, 0);
+		if (job->again)
+			undo_fetch(worker, uffd, job, 0);
+		return;
+	}
+	if (job->state == XPMD_EXCLUSIVE && is_huge(worker, job->address)) {
+		begin_split(worker, uffd, job);
 		return;
 	}
 	rc = begin_fetch(worker, job);
@@ -273,10 +434,11 @@ static void fetch(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpm
 		job->then = XPMD_NEXT_TRAP;
 		return;
 	}
-	if (done && job->state == XPMD_EXCLUSIVE && atomic_load(&worker->page_size) != XPMD_PAGE) {
-		/* What shares a huge page with it can't be given up. */
-		job->error = EOPNOTSUPP;
-		done = 0;
+	if (done && job->state == XPMD_EXCLUSIVE && is_huge(worker, job->address)) {
+		undo_fetch(worker, uffd, job, 0);
+		job->again = false;
+		begin_split(worker, uffd, job);
+		return;
 	}
 	if (done && job->state == XPMD_EXCLUSIVE) {
 		rc = xpmd_kchannel_mark(worker->channel, job->segid, job->first, done,
@@ -349,6 +511,7 @@ static void release(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct x
 
 static void lose(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpmd_job *job)
 {
+	uint64_t count = job->count;
 	int rc = 0;
 
 	job->error = 0;
@@ -361,7 +524,7 @@ static void lose(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpmd
 	}
 	if (rc == -EINVAL || rc == -ENOTTY) {
 		/* Only over what is still there to be lost: else the owner has new memory. */
-		if (protect(worker, uffd, job->address, job->count) == 0) {
+		if (protect(worker, uffd, job->address, &count) == 0) {
 			job->then = XPMD_NEXT_LOST;
 			return;
 		}
@@ -375,15 +538,15 @@ static void lose(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpmd
 
 static void zero_huge(struct xpmd_uffd *uffd, uint64_t address)
 {
-	void *zeros = mmap(NULL, HUGE_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *zeros = mmap(NULL, XPMD_HUGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t done;
 
 	if (zeros == MAP_FAILED)
 		return;
-	address &= ~(uint64_t)(HUGE_BYTES - 1);
-	xpmd_uffd_copy(uffd, address, zeros, HUGE_BYTES, false, &done);
-	xpmd_uffd_wake(uffd, address, HUGE_BYTES);
-	munmap(zeros, HUGE_BYTES);
+	address &= ~(XPMD_HUGE - 1);
+	xpmd_uffd_copy(uffd, address, zeros, XPMD_HUGE, false, &done);
+	xpmd_uffd_wake(uffd, address, XPMD_HUGE);
+	munmap(zeros, XPMD_HUGE);
 }
 
 static void resolve(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpmd_job *job)
@@ -398,9 +561,8 @@ static void resolve(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct x
 			zero_huge(uffd, job->address);
 		else
 			xpmd_uffd_wake(uffd, job->address, XPMD_PAGE);
-	} else if (job->type == XPMD_JOB_UNPROTECT && trap == XPMD_TRAP_NONE) {
-		unprotect(worker, uffd, job->address, 1);
-	} else {
+	} else if (job->type != XPMD_JOB_UNPROTECT || trap != XPMD_TRAP_NONE ||
+		   !unprotect(worker, uffd, job->address, 1)) {
 		job->then = XPMD_NEXT_FAULT;
 	}
 	xpmd_traps_unlock(worker->traps);
@@ -439,6 +601,7 @@ static void put_and_unlock(struct xpmd_worker *worker)
 		return;
 	xpmd_jobs_free(&worker->work.jobs);
 	xpmd_jobs_free(&worker->resolve.jobs);
+	xpmd_jobs_free(&worker->waiting);
 	xpmd_uffd_put(worker->uffd);
 	xpmd_traps_free(worker->traps);
 	sem_destroy(&worker->work.more);
@@ -462,6 +625,10 @@ static void run(struct xpmd_worker *worker, struct queue *queue,
 			continue;
 		}
 		job = xpmd_jobs_take(&queue->jobs);
+		if (must_wait(worker, job)) {
+			xpmd_jobs_add(&worker->waiting, job);
+			continue;
+		}
 		uffd = xpmd_uffd_get(worker->uffd);
 		pthread_mutex_unlock(&worker->lock);
 		one(worker, uffd, job);
@@ -532,13 +699,14 @@ int xpmd_worker_new(struct xpmd_worker **ret, struct xpmd_kchannel *channel, int
 	sem_init(&worker->resolve.more, 0, 0);
 	xpmd_jobs_init(&worker->work.jobs);
 	xpmd_jobs_init(&worker->resolve.jobs);
+	xpmd_jobs_init(&worker->waiting);
 	worker->refs = 1;
 	worker->channel = channel;
 	worker->results = results;
 	worker->segid = segid;
 	worker->start = start;
 	worker->pages = pages;
-	atomic_init(&worker->page_size, XPMD_PAGE);
+	atomic_init(&worker->splitting, NO_BLOCK);
 	rc = start_thread(worker, work_thread);
 	if (rc == 0)
 		rc = start_thread(worker, resolve_thread);
@@ -618,9 +786,14 @@ struct xpmd_traps *xpmd_worker_traps(struct xpmd_worker *worker)
 	return worker->traps;
 }
 
-uint64_t xpmd_worker_page_size(const struct xpmd_worker *worker)
+bool xpmd_worker_huge(const struct xpmd_worker *worker, uint64_t address, uint64_t *first_ret,
+		      uint64_t *end_ret)
 {
-	return atomic_load(&worker->page_size);
+	struct block block = block_at(worker, address);
+
+	*first_ret = block.first;
+	*end_ret = block.end;
+	return is_huge(worker, address);
 }
 
 unsigned int xpmd_worker_threads(void)

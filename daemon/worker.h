@@ -33,8 +33,12 @@ void xpmd_worker_queue_behind(struct xpmd_worker *worker, struct xpmd_job *job);
 /* Before all others: a job that the helper has done its part of */
 void xpmd_worker_queue_again(struct xpmd_worker *worker, struct xpmd_job *job);
 struct xpmd_traps *xpmd_worker_traps(struct xpmd_worker *worker);
-/* Bytes of the owner's pages as far as they are known: 4096, or hugetlb's */
-uint64_t xpmd_worker_page_size(const struct xpmd_worker *worker);
+/*
+ * Whether the owner has a page of hugetlb there, as far as is known.  Pages of the segment
+ * in the 2 MiB around @address: [*first_ret, *end_ret)
+ */
+bool xpmd_worker_huge(const struct xpmd_worker *worker, uint64_t address, uint64_t *first_ret,
+		      uint64_t *end_ret);
 
 /* How many threads of workers there are: the daemon ends when none is left, or late. */
 unsigned int xpmd_worker_threads(void);

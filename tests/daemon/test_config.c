@@ -120,7 +120,7 @@ START_TEST(everything)
 		GOOD
 		"listen = { \"tcp://127.0.0.1:1\", \"tcp://[::1]:2\", \"vsock://3:4\" }\n"
 		"lease_ms = 1000\nskew_ms = 249\nfault_ms = 20000\nreplica_limit = 64G\n"
-		"directory_pages = 1000\nsegments_per_user = 3\nlost = \"last-copy\"\n"
+		"directory_pages = 1000\nsegments_per_user = 3\nhugetlb_per_user = 6M\nlost = \"last-copy\"\n"
 		"metrics = \"[::1]:9474\"\n"
 		PARTITION("\taddress = \"tcp://192.0.2.2:7474\"\n\tusers = \"trust\"\n"
 			  "\taccess = \"read-only\"\n\tpages_max = 5\n")
@@ -129,6 +129,7 @@ START_TEST(everything)
 	ck_assert_msg(config, "%s", said);
 	ck_assert_str_eq(config->listen[2], "vsock://3:4");
 	ck_assert_uint_eq(config->replica_limit, 64ULL << 30);
+	ck_assert_uint_eq(config->hugetlb_per_user, 6 << 20);
 	ck_assert_int_eq(config->lost, XPMD_LOST_LAST_COPY);
 	ck_assert_uint_eq(config->nr_partitions, 2);
 	ck_assert_uint_eq(config->partitions[0].number, 2);
@@ -192,6 +193,7 @@ START_TEST(sizes)
 	refused(GOOD "replica_limit = 99999999T\n", 3, "no size");
 	refused(GOOD "directory_pages = -1\n", 3, "directory_pages");
 	refused(GOOD "segments_per_user = 0\n", 3, "segments_per_user");
+	refused(GOOD "hugetlb_per_user = -1\n", 3, "hugetlb_per_user");
 }
 END_TEST
 
