@@ -4,8 +4,10 @@
  * linearize to judge.
  *
  *	history [--operations N] [--registers N] [--writes PERCENT] [--pause N] [--drift PPM]
+ *		[--hugetlb N]
  *
  * A register is 8 bytes of a page that a rank shares; 8 registers have a page in common.
+ * With --hugetlb they are in so many pages of hugetlb, by turns.
  * Every rank does operations on all ranks' registers, chosen at random; each
  * write has a value that no other write has, 0 is what a register is at first.  A line of
  * the files history.RANK in the exchange directory is
@@ -34,8 +36,9 @@
 
 #define IN_PAGE		8	/* registers, far apart */
 #define STRIDE		(PAGE / IN_PAGE / sizeof(uint64_t))
+#define HUGE		(2UL << 20)
 
-static uint64_t operations = 10000, registers = 32, writes = 40, pause_us = 20;
+static uint64_t operations = 10000, registers = 32, writes = 40, pause_us = 20, hugetlb;
 
 struct op {
 	uint64_t value;
@@ -85,10 +88,18 @@ static void print(FILE *out, const struct cluster *cluster, const struct op *op,
 		cluster->rank, op->reg, op->value, start, end);
 }
 
+/* Where a register is, in words */
+static size_t place(uint64_t reg)
+{
+	return hugetlb ? (reg % hugetlb * HUGE) / sizeof(uint64_t) + reg / hugetlb * STRIDE :
+			 reg * STRIDE;
+}
+
 static void body(struct cluster *cluster)
 {
-	size_t size = (registers + IN_PAGE - 1) / IN_PAGE * PAGE, length;
-	void *own = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t size = hugetlb ? hugetlb * HUGE : (registers + IN_PAGE - 1) / IN_PAGE * PAGE, length;
+	void *own = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | (hugetlb ? MAP_HUGETLB : 0), -1, 0);
 	struct sigaction action = { .sa_handler = on_sigbus };
 	volatile uint64_t *memory[CLUSTER_RANKS];
 	struct op *ops = calloc(operations, sizeof(*ops));
@@ -118,7 +129,7 @@ static void body(struct cluster *cluster)
 		op->reg = (uint32_t)((uint64_t)rank * registers + at);
 		op->write = cluster_random(&random) % 100 < writes;
 		op->value = ((uint64_t)cluster->rank + 1) << 40 | (done + 1);
-		do_op(memory[rank] + at * STRIDE, op);
+		do_op(memory[rank] + place(at), op);
 		if (pause_us && cluster_random(&random) % 4 == 0)
 			usleep((useconds_t)(cluster_random(&random) % pause_us));
 	}
@@ -145,6 +156,7 @@ int main(int argc, char **argv)
 		{ "registers", &registers, "that each rank shares (default 32)" },
 		{ "writes", &writes, "of 100 operations (default 40)" },
 		{ "pause", &pause_us, "longest pause between operations, in us (default 20)" },
+		{ "hugetlb", &hugetlb, "pages of hugetlb that the registers are in (default 0: none)" },
 		{ "drift", &clock_drift_ppm, "of clocks, parts in a million (default 500)" },
 		{ NULL, NULL, NULL },
 	};

@@ -6,9 +6,11 @@
  *	owner_events [ranks: see cluster.h; two of them]
  *
  * For each event, and each state in which rank 1 can have the page, rank 0 starts a
- * process that makes a segment of a page.  Rank 1 loads from it (SHARED), or stores to it
- * (EXCLUSIVE).  Then the owner does it, and when it has done it rank 1 loads and
+ * process that makes a segment.  Rank 1 loads from two pages of it, and with EXCLUSIVE
+ * stores to the first.  Then the owner does it, and when it has done it rank 1 loads and
  * stores, with SIGBUS caught.  The table `events` says what each must see.
+ *
+ * --hugetlb 1 does all of it with a page of hugetlb, too.
  */
 #include "cluster.h"
 
@@ -24,9 +26,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define HUGE		(2UL << 20)
+#define PAGES		16		/* that others may have */
+#define FIRST		5UL		/* of the two, in them */
+#define SECOND		9UL
+
 #define BY_OWNER	0x1111		/* what the owner stored before */
+#define BESIDE		0x1010		/* and to the second page */
 #define BY_REMOTE	0x2222		/* what rank 1 stored, if it has the page EXCLUSIVE */
-#define AFTER_FORK	0x3333		/* what the owner stored after it */
+#define BY_EVENT	0x3333		/* what the owner stored in the event, or after it */
 #define STORED_LATER	0x4444		/* what rank 1 stores at the end */
 
 /* What a load sees */
@@ -34,23 +42,34 @@ enum sight {
 	NOTHING,	/* nobody asks */
 	DATA,		/* what was stored last: by the owner, or by rank 1 if it has */
 	ZERO,
-	NEW,		/* AFTER_FORK */
+	NEW,		/* BY_EVENT */
 	BUS,		/* SIGBUS */
 };
 
 struct owner {
+	char *memory;
+	size_t size;
 	volatile uint64_t *page;
+	volatile uint64_t *second;
 	int report;		/* the end of a pipe: see struct report */
 };
 
 struct report {
 	uint64_t value;		/* that the owner, or its child, sees afterwards */
+	uint64_t second;
 	uint64_t ns;		/* that it took */
 };
 
-static void say(const struct owner *owner, uint64_t value, uint64_t since)
+static void say(const struct owner *owner, const volatile uint64_t *page,
+		const volatile uint64_t *second, uint64_t since)
 {
-	struct report report = { .value = value, .ns = cluster_now() - since };
+	struct report report = { .ns = 0 };
+
+	if (page) {
+		report.value = *page;
+		report.second = *second;
+	}
+	report.ns = cluster_now() - since;
 
 	check(write(owner->report, &report, sizeof(report)) == sizeof(report));
 }
@@ -61,43 +80,59 @@ static void do_munmap(struct owner *owner)
 {
 	uint64_t since = cluster_now();
 
-	check(!munmap((void *)owner->page, PAGE));
-	say(owner, 0, since);
+	check(!munmap(owner->memory, owner->size));
+	say(owner, NULL, NULL, since);
 }
 
 static void do_dontneed(struct owner *owner)
 {
 	uint64_t since = cluster_now();
 
-	check(!madvise((void *)owner->page, PAGE, MADV_DONTNEED));
-	say(owner, *owner->page, since);
+	check(!madvise(owner->memory, owner->size, MADV_DONTNEED));
+	say(owner, owner->page, owner->second, since);
 }
 
 static void do_mremap(struct owner *owner)
 {
 	uint64_t since = cluster_now();
-	void *hole = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	volatile uint64_t *moved = mremap((void *)owner->page, PAGE, PAGE,
-					  MREMAP_MAYMOVE | MREMAP_FIXED, hole);
+	char *hole = mmap(NULL, owner->size + HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *moved;
 
+	check(hole != MAP_FAILED);
+	hole += -(uintptr_t)hole % HUGE;
+	moved = mremap(owner->memory, owner->size, owner->size, MREMAP_MAYMOVE | MREMAP_FIXED,
+		       hole);
 	check(moved == hole);
-	say(owner, *moved, since);
+	say(owner, (uint64_t *)(moved + FIRST * PAGE), (uint64_t *)(moved + SECOND * PAGE), since);
 }
 
 static void do_protect_read(struct owner *owner)
 {
 	uint64_t since = cluster_now();
 
-	check(!mprotect((void *)owner->page, PAGE, PROT_READ));
-	say(owner, *owner->page, since);
+	check(!mprotect(owner->memory, owner->size, PROT_READ));
+	say(owner, owner->page, owner->second, since);
 }
 
 static void do_protect_none(struct owner *owner)
 {
 	uint64_t since = cluster_now();
 
-	check(!mprotect((void *)owner->page, PAGE, PROT_NONE));
-	say(owner, 0, since);
+	check(!mprotect(owner->memory, owner->size, PROT_NONE));
+	say(owner, NULL, NULL, since);
+}
+
+static void do_load(struct owner *owner)
+{
+	say(owner, owner->page, owner->second, cluster_now());
+}
+
+static void do_store(struct owner *owner)
+{
+	uint64_t since = cluster_now();
+
+	*owner->page = BY_EVENT;
+	say(owner, owner->page, owner->second, since);
 }
 
 /* The child tells what it sees, after the parent has stored something else. */
@@ -113,10 +148,10 @@ static void do_fork(struct owner *owner)
 	check(pid >= 0);
 	if (!pid) {
 		check(read(go[0], &byte, 1) == 1);
-		say(owner, *owner->page, since);
+		say(owner, owner->page, owner->second, since);
 		_exit(0);
 	}
-	*owner->page = AFTER_FORK;
+	*owner->page = BY_EVENT;
 	check(write(go[1], "", 1) == 1);
 	check(waitpid(pid, NULL, 0) == pid);
 }
@@ -155,6 +190,8 @@ static const struct event {
 	{ "munmap",	      do_munmap,       NOTHING, BUS,  false },
 	{ "MADV_DONTNEED",    do_dontneed,     ZERO,	ZERO, true },
 	{ "mremap away",      do_mremap,       DATA,	BUS,  false },
+	{ "load",	      do_load,	       DATA,	DATA, true },
+	{ "store",	      do_store,	       NEW,	NEW,  true },
 	{ "mprotect to read", do_protect_read, DATA,	DATA, false },
 	{ "mprotect to none", do_protect_none, NOTHING, BUS,  false },
 	{ "fork",	      do_fork,	       DATA,	NEW,  true },
@@ -166,21 +203,33 @@ static const struct event {
 
 static uint64_t expected(enum sight sight, bool exclusive)
 {
-	return sight == DATA ? (exclusive ? BY_REMOTE : BY_OWNER) : sight == NEW ? AFTER_FORK : 0;
+	return sight == DATA ? (exclusive ? BY_REMOTE : BY_OWNER) : sight == NEW ? BY_EVENT : 0;
+}
+
+/* In the second page, to which nobody stores */
+static uint64_t beside(enum sight sight)
+{
+	return sight == DATA || sight == NEW ? BESIDE : 0;
 }
 
 /* --------------------------------------------------------------------- rank 0 */
 
-static void own(struct cluster *cluster, const struct event *event, const char *name, int report)
+static void own(struct cluster *cluster, const struct event *event, bool huge, const char *name,
+		int report)
 {
-	struct owner owner = { .report = report };
+	struct owner owner = { .report = report, .size = huge ? HUGE : PAGES * PAGE };
 	char file[80];
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	owner.page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	check(owner.page != MAP_FAILED);
+	owner.memory = mmap(NULL, owner.size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | (huge ? MAP_HUGETLB : 0), -1, 0);
+	if (owner.memory == MAP_FAILED)
+		fail("no memory%s: %s", huge ? " of hugetlb" : "", strerror(errno));
+	owner.page = (uint64_t *)(owner.memory + FIRST * PAGE);
+	owner.second = (uint64_t *)(owner.memory + SECOND * PAGE);
 	*owner.page = BY_OWNER;
-	cluster_share(cluster, name, (void *)owner.page, PAGE);
+	*owner.second = BESIDE;
+	cluster_share(cluster, name, owner.memory, owner.size);
 	snprintf(file, sizeof(file), "has.%s", name);
 	free(cluster_await(cluster, file, NULL));
 	event->run(&owner);
@@ -190,7 +239,7 @@ static void own(struct cluster *cluster, const struct event *event, const char *
 
 /* Returns whether the owner saw what it must. */
 static bool owner_of(struct cluster *cluster, const struct event *event, bool exclusive,
-		     const char *name)
+		     bool huge, const char *name)
 {
 	struct report report = { .value = 0 };
 	uint64_t since = cluster_now();
@@ -204,7 +253,7 @@ static bool owner_of(struct cluster *cluster, const struct event *event, bool ex
 	check(pid >= 0);
 	if (!pid) {
 		close(pipes[0]);
-		own(cluster, event, name, pipes[1]);
+		own(cluster, event, huge, name, pipes[1]);
 	}
 	close(pipes[1]);
 	/* Its end says that all of the owner's memory is gone. */
@@ -215,11 +264,15 @@ static bool owner_of(struct cluster *cluster, const struct event *event, bool ex
 	close(pipes[0]);
 	if (event->run == do_exit || event->run == do_sigkill)
 		check(waitpid(pid, NULL, 0) == pid);
-	printf("%-17s %-9s owner: %.3f s", event->name, exclusive ? "EXCLUSIVE" : "SHARED",
-	       (double)(cluster_now() - since) / 1e9);
+	printf("%-17s %-9s %sowner: %.3f s", event->name, exclusive ? "EXCLUSIVE" : "SHARED",
+	       huge ? "hugetlb " : "", (double)(cluster_now() - since) / 1e9);
 	if (event->owner != NOTHING && report.value != expected(event->owner, exclusive)) {
 		printf(", saw %#llx, must see %#llx: WRONG", (unsigned long long)report.value,
 		       (unsigned long long)expected(event->owner, exclusive));
+		good = false;
+	}
+	if (event->owner != NOTHING && report.second != beside(event->owner)) {
+		printf(", saw %#llx beside it: WRONG", (unsigned long long)report.second);
 		good = false;
 	}
 	printf("\n");
@@ -271,15 +324,18 @@ static const char *sight_text(int signal, uint64_t value, char text[32])
 }
 
 static bool remote_of(struct cluster *cluster, const struct event *event, bool exclusive,
-		      const char *name)
+		      bool huge, const char *name)
 {
-	volatile uint64_t *page = cluster_attach(cluster, name, 0, PAGE);
+	char *memory = cluster_attach(cluster, name, 0, huge ? HUGE : PAGES * PAGE);
+	volatile uint64_t *page = (uint64_t *)(memory + FIRST * PAGE);
+	volatile uint64_t *second = (uint64_t *)(memory + SECOND * PAGE);
 	uint64_t wanted = expected(event->remote, exclusive), value = 0;
 	int loaded, stored;
 	char file[80], text[32];
 	bool good;
 
 	check(!load(page, &value) && value == BY_OWNER);
+	check(!load(second, &value) && value == BESIDE);
 	if (exclusive)
 		check(!store(page, BY_REMOTE) && !load(page, &value) && value == BY_REMOTE);
 	snprintf(file, sizeof(file), "has.%s", name);
@@ -287,19 +343,26 @@ static bool remote_of(struct cluster *cluster, const struct event *event, bool e
 	snprintf(file, sizeof(file), "did.%s", name);
 	free(cluster_await(cluster, file, NULL));
 
+	loaded = load(second, &value);
+	good = event->remote == BUS ? loaded == SIGBUS : !loaded && value == beside(event->remote);
+	if (!good)
+		printf("beside it: %s, must be %#llx\n", sight_text(loaded, value, text),
+		       (unsigned long long)beside(event->remote));
 	loaded = load(page, &value);
 	stored = store(page, STORED_LATER);
-	good = event->remote == BUS ? loaded == SIGBUS : !loaded && value == wanted;
+	good &= event->remote == BUS ? loaded == SIGBUS : !loaded && value == wanted;
 	good &= event->store ? !stored : stored == SIGBUS;
-	printf("%-17s %-9s remote: load %s", event->name, exclusive ? "EXCLUSIVE" : "SHARED",
-	       sight_text(loaded, value, text));
+	printf("%-17s %-9s %sremote: load %s", event->name, exclusive ? "EXCLUSIVE" : "SHARED",
+	       huge ? "hugetlb " : "", sight_text(loaded, value, text));
 	printf(", store %s%s\n", stored ? strsignal(stored) : "done", good ? "" : ": WRONG");
 	fflush(stdout);
 	snprintf(file, sizeof(file), "saw.%s", name);
 	cluster_publish(cluster, file, "", 0);
-	check(!xpmem_detach((void *)page));
+	check(!xpmem_detach(memory));
 	return good;
 }
+
+static uint64_t hugetlb;
 
 static void body(struct cluster *cluster)
 {
@@ -311,10 +374,10 @@ static void body(struct cluster *cluster)
 		return;
 	if (cluster->rank == 1)
 		sigaction(SIGBUS, &action, NULL);
-	for (unsigned int i = 0; i < EVENTS * 2; i++) {
+	for (unsigned int i = 0; i < EVENTS * (hugetlb ? 4 : 2); i++) {
 		snprintf(name, sizeof(name), "event%u", i);
-		good &= (cluster->rank ? remote_of : owner_of)(cluster, &events[i / 2], i & 1,
-							       name);
+		good &= (cluster->rank ? remote_of : owner_of)(cluster, &events[i / 2 % EVENTS],
+							       i & 1, i >= EVENTS * 2, name);
 	}
 	if (!good)
 		_exit(1);
@@ -322,9 +385,13 @@ static void body(struct cluster *cluster)
 
 int main(int argc, char **argv)
 {
+	static const struct cluster_option options[] = {
+		{ "hugetlb", &hugetlb, "N: with pages of hugetlb, too, if it is not 0" },
+		{ NULL, NULL, NULL },
+	};
 	struct cluster cluster;
 
-	cluster_begin(&cluster, argc, argv, NULL);
+	cluster_begin(&cluster, argc, argv, options);
 	if (cluster.mode == CLUSTER_PLAIN)
 		cluster_skip("a file that all map has no owner");
 	if (cluster.ranks < 2)

@@ -51,7 +51,11 @@ cluster_litmus() {
 
 # Whatever the owner does to memory that another partition has
 cluster_owner_events() {
-	cluster_program 1 owner_events --seconds 300
+	local status=0
+	sysctl -q -w vm.nr_hugepages=8 || return
+	cluster_program 1 owner_events --seconds 600 --hugetlb 1 || status=$?
+	sysctl -q -w vm.nr_hugepages=0
+	return $status
 }
 
 # Everything that was read or written, checked for linearizability of each word

@@ -4,7 +4,7 @@
  * is at work, and write down what they saw, for linearize to judge.
  *
  *	storm [--pages N] [--burst N] [--operations N] [--owner-ms N] [--bound-ms N]
- *	      [--strict 1]
+ *	      [--strict 1] [--hugetlb 1]
  *
  * A rank shares --pages pages of 8 registers each.  It chooses one of all ranks' pages,
  * does --burst operations on its registers, and chooses again: so most choices move a
@@ -13,7 +13,8 @@
  * It also shares a page, `side`, that is not judged: others load and store it, and every
  * --owner-ms milliseconds its owner unmaps it, maps it anew, protects it, moves it or
  * gives its content up.  How long each call took is judged: --bound-ms is lease + skew +
- * 50 ms.  Time in which the partition did not run is subtracted (clock.h).
+ * 50 ms.  Time in which the partition did not run is subtracted (clock.h).  With --hugetlb
+ * it is a page of hugetlb, another one each time.
  *
  * Files in the exchange directory: `ready.PARTITION` when all ranks have attached all
  * memory, `stop` ends it, `history.PARTITION` is written then.  In $XPMEM_STORM, a
@@ -55,8 +56,10 @@
 #define BLIND		(20 * MS)
 #define LOST_AFTER	2	/* times in a row that a page raised SIGBUS */
 #define SLOTS		256	/* pages of all ranks */
+#define HUGE		(2UL << 20)
 
 static uint64_t pages = 2, burst = 16, operations = 4000000, owner_ms = 150, bound_ms, strict;
+static uint64_t hugetlb;
 
 struct op {
 	uint64_t value;
@@ -183,30 +186,50 @@ static void visit(const struct cluster *cluster, struct log *log, struct slot *s
 
 /* ------------------------------------------------------------- the side page */
 
+static size_t side_size(void)
+{
+	return hugetlb ? HUGE : PAGE;
+}
+
+/* Where it is possible to put what is of hugetlb */
+static uint8_t *map_aligned(size_t size, int prot)
+{
+	uint8_t *at = mmap(NULL, size + HUGE, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	check(at != MAP_FAILED);
+	return at + -(uintptr_t)at % HUGE;
+}
+
+static void map_side(uint8_t *side)
+{
+	check(mmap(side, side_size(), PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | (hugetlb ? MAP_HUGETLB : 0), -1,
+		   0) == side);
+}
+
 static void own_side(struct log *log, uint8_t *side, uint64_t *random)
 {
 	static uint8_t *spare;
+	size_t size = side_size();
 	enum call call = (enum call)(cluster_random(random) % CALLS);
 	struct call_times *times = &log->call[call];
 	uint64_t late = atomic_load(&shared->late), since, took;
 
-	if (!spare) {
-		spare = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		check(spare != MAP_FAILED);
-	}
+	if (!spare)
+		spare = map_aligned(size, PROT_NONE);
 	since = cluster_now();
 	switch (call) {
 	case DONTNEED:
-		check(!madvise(side, PAGE, MADV_DONTNEED));
+		check(!madvise(side, size, MADV_DONTNEED));
 		break;
 	case UNMAP:
-		check(!munmap(side, PAGE));
+		check(!munmap(side, size));
 		break;
 	case PROTECT:
-		check(!mprotect(side, PAGE, PROT_READ));
+		check(!mprotect(side, size, PROT_READ));
 		break;
 	default:
-		check(mremap(side, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, spare) == spare);
+		check(mremap(side, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, spare) == spare);
 	}
 	took = cluster_now() - since;
 	late = atomic_load(&shared->late) - late;
@@ -217,12 +240,11 @@ static void own_side(struct log *log, uint8_t *side, uint64_t *random)
 	}
 	/* and as it was, with new memory if what was there is lost */
 	if (call == PROTECT)
-		check(!mprotect(side, PAGE, PROT_READ | PROT_WRITE));
+		check(!mprotect(side, size, PROT_READ | PROT_WRITE));
 	else if (call != DONTNEED)
-		check(mmap(side, PAGE, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == side);
+		map_side(side);
 	if (call == MOVE)
-		check(mmap(spare, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		check(mmap(spare, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
 			   0) == spare);
 }
 
@@ -258,19 +280,20 @@ static void body(struct cluster *cluster)
 	struct log *log = logs[cluster->rank];
 	struct slot slots[SLOTS];
 	uint32_t n = 0;
-	uint8_t *own;
+	uint8_t *own, *own_page;
 
-	own = mmap(NULL, (pages + 2) * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		   0);
+	own = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	check(own != MAP_FAILED);
+	own_page = map_aligned(side_size(), PROT_NONE);
+	map_side(own_page);
 	cluster_share(cluster, "all", own, pages * PAGE);
-	cluster_share(cluster, "side", own + (pages + 1) * PAGE, PAGE);
+	cluster_share(cluster, "side", own_page, side_size());
 	for (int rank = 0; rank < cluster->ranks; rank++) {
 		bool mine = rank == cluster->rank;
 		volatile uint64_t *memory =
 			mine ? (void *)own : cluster_attach(cluster, "all", rank, pages * PAGE);
 
-		side[rank] = mine ? NULL : cluster_attach(cluster, "side", rank, PAGE);
+		side[rank] = mine ? NULL : cluster_attach(cluster, "side", rank, side_size());
 		for (uint64_t i = 0; i < pages; i++, n++)
 			slots[n] = (struct slot){ memory + i * PAGE / 8, n, rank, 0 };
 	}
@@ -289,7 +312,7 @@ static void body(struct cluster *cluster)
 		if (owner_ms && side[rank] && cluster_random(&random) % 4 == 0)
 			touch_side(side[rank], cluster_random(&random) % 2);
 		if (owner_ms && cluster_now() >= next_call) {
-			own_side(log, own + (pages + 1) * PAGE, &random);
+			own_side(log, own_page, &random);
 			next_call = cluster_now() + owner_ms * MS;
 		}
 	}
@@ -503,6 +526,7 @@ int main(int argc, char **argv)
 		{ "owner-ms", &owner_ms, "between changes of a page by its owner (default 150, 0: none)" },
 		{ "bound-ms", &bound_ms, "that such a change may take (default 0: any time)" },
 		{ "strict", &strict, "1: SIGBUS is a failure" },
+		{ "hugetlb", &hugetlb, "1: that page is of hugetlb" },
 		{ NULL, NULL, NULL },
 	};
 	struct clock_offset of[2];

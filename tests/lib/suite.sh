@@ -14,7 +14,7 @@
 SUITE_PASSED=0 SUITE_FAILED=0 SUITE_SKIPPED=0 SUITE_PATTERNS=()
 
 # In two guests that are two partitions, in the last test one of them loses power; in three
-SUITE_CLUSTER=(queue heat owner-events litmus history fabric vsock munge security reclaim daemon-restart nemesis partition-death)
+SUITE_CLUSTER=(queue heat owner-events litmus history fabric vsock munge security hugetlb reclaim daemon-restart nemesis partition-death)
 SUITE_CLUSTER_3=(queue-3 heat-3 litmus-3)
 # Run when a pattern asks for them, and not else: they take long
 SUITE_BY_NAME=(cluster.daemon-restart cluster.nemesis cluster.heat-3 cluster.litmus-3)
@@ -121,7 +121,7 @@ suite_run_partitions() {
 		esac
 	done < <(
 		tests/vm/vm group --guests "$guests" --kernel "$release" --cpus 2 --mem 1024 \
-			--timeout 1800 --log "$console.log" -- \
+			--timeout 2400 --log "$console.log" -- \
 			tests/cluster/in-guest "$modules" build/release "${tests[@]}" |
 			sed -u -e 's/^guest1: //' -e '/^guest[2-9]: end$/d'
 		echo "${PIPESTATUS[0]}" >build/log/cluster-status
