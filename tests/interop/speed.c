@@ -8,7 +8,9 @@
  * or are new: mapped and filled just before, so that whoever wants them attaches and
  * faults first. A time is the smallest of several, from when all ranks are ready until all are
  * done, by the transfer; a ping-pong's is half of there and back. Ranks share a processor, so
- * none may go on to the next buffers before the time is taken.
+ * none may go on to the next buffers before the time is taken, nor begin while the scheduler
+ * still makes up for what new buffers cost one rank more than another: those that wait would
+ * have the processor.
  */
 #include "data.h"
 
@@ -17,6 +19,9 @@
 #include <time.h>
 
 #define ROUNDS 3
+
+/* Barriers after which all ranks have had as much of the processor */
+#define SETTLE 50
 
 static int rank, ranks;
 
@@ -77,7 +82,8 @@ static uint64_t measure(size_t which, char *mine, char *other, int bytes,
 	uint64_t start, end;
 	int i;
 
-	MPI_Barrier(MPI_COMM_WORLD);
+	for (i = 0; i < SETTLE; i++)
+		MPI_Barrier(MPI_COMM_WORLD);
 	start = now();
 	for (i = 0; i < times; i++)
 		operations[which].run(mine, other, bytes);
