@@ -7,7 +7,7 @@
  *		[--hugetlb N]
  *
  * A register is 8 bytes of a page that a rank shares; 8 registers have a page in common.
- * With --hugetlb they are in so many pages of hugetlb, by turns.
+ * With --hugetlb they are in so many pages of hugetlb, by turns, each in 4 KiB of its own.
  * Every rank does operations on all ranks' registers, chosen at random; each
  * write has a value that no other write has, 0 is what a register is at first.  A line of
  * the files history.RANK in the exchange directory is
@@ -91,7 +91,7 @@ static void print(FILE *out, const struct cluster *cluster, const struct op *op,
 /* Where a register is, in words */
 static size_t place(uint64_t reg)
 {
-	return hugetlb ? (reg % hugetlb * HUGE) / sizeof(uint64_t) + reg / hugetlb * STRIDE :
+	return hugetlb ? (reg % hugetlb * HUGE + reg / hugetlb * PAGE) / sizeof(uint64_t) :
 			 reg * STRIDE;
 }
 
@@ -169,5 +169,7 @@ int main(int argc, char **argv)
 		fail("XPMEM_EXCHANGE must name the directory for the histories");
 	if (!registers || operations >= 1ULL << 40)
 		fail("there must be registers, and fewer operations");
+	if (hugetlb && registers > hugetlb * (HUGE / PAGE))
+		fail("there is no place for so many registers");
 	return cluster_run(&cluster, body);
 }
