@@ -677,7 +677,7 @@ static void child_of_owner(int unused)
 
 	(void)unused;
 	/*
-	 * fork() of Linux 6.12 leaves out a page of 1 GiB where the child's table was
+	 * fork() of Linux 6.12 can leave out a page of 1 GiB, if the child's table was
 	 * something else before (copy_hugetlb_page_range() looks at pt_share_count, which
 	 * only tables one level below set), and the child finds zeros.
 	 */
