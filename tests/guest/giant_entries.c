@@ -28,7 +28,6 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifndef MAP_HUGE_1GB
@@ -157,19 +156,6 @@ static long do_try(const long *args)
 	int signal = try_read(word, &value);
 
 	return signal || !args[2] ? signal : try_write(word, value);
-}
-
-/* view: nanoseconds for reading a word of each page */
-static long do_read_all(const long *args)
-{
-	const char *at = views[args[0]].at;
-	struct timespec begin, end;
-
-	clock_gettime(CLOCK_MONOTONIC, &begin);
-	for (size_t page = 0; page < PAGES; page++)
-		(void)*(const volatile uint64_t *)(const void *)(at + page * PAGE);
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	return (end.tv_sec - begin.tv_sec) * 1000000000L + end.tv_nsec - begin.tv_nsec;
 }
 
 /* view, flags: the error of the library, or 0 */
@@ -825,32 +811,6 @@ static void in_a_row(void)
 	check(write_file(SMALL_POOL "nr_hugepages", "0"));
 }
 
-/*
- * What a touch costs, a page of 4 KiB: the first, the second, and the first of an
- * attachment after another one.  In a guest with a counting clock a nanosecond is an
- * instruction (docs/performance.md).
- */
-static void cost(void)
-{
-	for (int apart = 0; apart < 2; apart++) {
-		xpmem_segid_t usual = segid;
-		double took[3];
-
-		segid = make_segment(memory, GIANT);
-		for (int i = 0; i < 3; i++) {
-			if (i != 1)
-				attach(0, WHOLE, 0, GIANT, XPMEM_RDWR, apart ? HUGE : 0);
-			took[i] = (double)peer_call(peers[0], do_read_all, WHOLE) / (double)PAGES;
-			if (i != 0)
-				release(0, WHOLE);
-		}
-		check(xpmem_remove(segid) == 0);
-		segid = usual;
-		printf("ns a page, %s: first touch %.3f, second %.3f, first of the next %.3f\n",
-		       apart ? "2 MiB off congruence" : "congruent", took[0], took[1], took[2]);
-	}
-}
-
 static const struct part {
 	const char *name;
 	void (*run)(void);
@@ -863,7 +823,6 @@ static const struct part {
 	{ "owner-does", owner_does, false },
 	{ "prefaulted", prefaulted, false },
 	{ "aged", aged, true },
-	{ "cost", cost, true },
 	/* Last, as a page is lost */
 	{ "in-a-row", in_a_row, true },
 };
