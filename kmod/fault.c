@@ -78,7 +78,8 @@ static int insert_replicas(struct vm_area_struct *vma, struct xpm_window *w)
 		err = xpm_replica_refresh(remote, w) ?: xpm_insert(vma, w);
 	/* Who goes on in sequence comes to the first page that is not here. */
 	if (!err)
-		xpm_reach_extend(xpm_reach_of(&attachment->reaches, w->target), w);
+		xpm_reach_extend(xpm_reach_of(&attachment->reaches, w->target),
+				 w->target + w->mapped);
 	return err;
 }
 
@@ -202,14 +203,12 @@ static void map_ahead(struct vm_area_struct *vma, struct xpm_reach *reach, struc
 	struct xpm_segment *segment = xpm_attachment_of(vma)->permit->segment;
 	struct xpm_reading reading = { .segment = segment };
 	unsigned int left = xpm_reach_ahead(reach, &w);
+	unsigned long next = w.target + w.mapped;
 	bool locked = false;
 
-	for (; left; left--) {
-		unsigned long next = w.target + w.mapped;
+	for (; left && next < vma->vm_pgoff + vma_pages(vma); left--) {
 		int err = -EAGAIN;
 
-		if (next >= vma->vm_pgoff + vma_pages(vma))
-			break;
 		/* Nobody has asked to write there yet. */
 		w = xpm_window_from(vma, next, next + XPM_BLOCK_PAGES, false);
 		/* The next GiB is for a fault to begin, which makes the upper levels only. */
@@ -226,8 +225,9 @@ static void map_ahead(struct vm_area_struct *vma, struct xpm_reach *reach, struc
 		}
 		if (err || !w.huge)
 			break;
-		xpm_reach_extend(reach, &w);
+		next += w.mapped;
 	}
+	xpm_reach_extend(reach, next);
 	if (locked)
 		xpm_owner_unlock(segment, vma->vm_mm);
 }
@@ -331,7 +331,8 @@ vm_fault_t xpm_huge_fault(struct vm_fault *vmf, unsigned int order)
 	w = xpm_giant_window(vma, vmf->pgoff, vmf->flags & FAULT_FLAG_WRITE);
 	err = xpm_giant_insert_or_refresh(vma, &w);
 	if (!err) {
-		xpm_reach_extend(xpm_reach_of(&xpm_attachment_of(vma)->reaches, w.target), &w);
+		xpm_reach_extend(xpm_reach_of(&xpm_attachment_of(vma)->reaches, w.target),
+				 w.target + w.mapped);
 		return VM_FAULT_NOPAGE;
 	}
 	/* Once only: a fault that waited for the owner can do with smaller entries. */

@@ -67,38 +67,50 @@ static int change_entry(struct insertion *in, pte_t *ptep, unsigned long addr,
 }
 
 /*
- * Pages [index, index + pages), whose frames are at @pfn, or count up from *pfn; the
- * loop is made once for each.
+ * Pages [index, index + pages), whose frames are at @pfn, or count up from *pfn.  The loop
+ * is made once for each, in functions of their own, where its variables find registers.
  */
 static __always_inline int insert_run(struct insertion *in, pte_t *ptep, unsigned long index,
 				      unsigned int pages, const unsigned long *pfn,
 				      bool contiguous, bool writable)
 {
 	unsigned long addr = xpm_window_address(in->w, index);
-	unsigned long end = addr + ((unsigned long)pages << PAGE_SHIFT);
 	pteval_t bits = writable ? in->rw : in->ro;
 	struct mm_struct *mm = in->vma->vm_mm;
+	pte_t *first = ptep, *end = ptep + pages;
 	unsigned long frame = *pfn;
 	unsigned int there = 0;
 	int err = 0;
 
 	for (;;) {
 		if (likely(pte_none(*ptep))) {
-			set_pte_at(mm, addr, ptep, __pte(bits | frame << PAGE_SHIFT));
+			set_pte_at(mm, addr + ((ptep - first) << PAGE_SHIFT), ptep,
+				   __pte(bits | frame << PAGE_SHIFT));
 		} else {
-			err = change_entry(in, ptep, addr, frame, writable);
+			err = change_entry(in, ptep, addr + ((ptep - first) << PAGE_SHIFT),
+					   frame, writable);
 			if (err < 0)
 				return err;
 			there += !err;
 		}
-		ptep++;
-		addr += PAGE_SIZE;
-		if (addr == end)
+		if (++ptep == end)
 			break;
 		frame = contiguous ? frame + 1 : *++pfn;
 	}
 	in->entries += pages - there;
 	return 0;
+}
+
+static noinline int insert_frames(struct insertion *in, pte_t *ptep, unsigned long index,
+				  unsigned int pages, const unsigned long *pfn, bool writable)
+{
+	return insert_run(in, ptep, index, pages, pfn, false, writable);
+}
+
+static noinline int insert_contiguous(struct insertion *in, pte_t *ptep, unsigned long index,
+				      unsigned int pages, unsigned long pfn, bool writable)
+{
+	return insert_run(in, ptep, index, pages, &pfn, true, writable);
 }
 
 /* Bits set from the lowest on */
@@ -120,7 +132,7 @@ static int insert_pages(struct insertion *in, pte_t *ptep, unsigned long index,
 		pages = valid & 1 ? ones(rw ? valid & writable : valid & ~writable) :
 				    __ffs64(valid);
 		if (valid & 1)
-			err = insert_run(in, ptep + at, index + at, pages, pfn + at, false, rw);
+			err = insert_frames(in, ptep + at, index + at, pages, pfn + at, rw);
 		at += pages;
 		valid = pages < 64 ? valid >> pages : 0;
 		writable = pages < 64 ? writable >> pages : 0;
@@ -173,8 +185,8 @@ static int insert_part(struct insertion *in, pte_t *ptep, struct xpm_block *bloc
 	int err;
 
 	xpm_block_map_external(block);
-	err = insert_run(in, ptep, first, last - first + 1, &pfn, true,
-			 block->writable && in->vma->vm_flags & VM_WRITE);
+	err = insert_contiguous(in, ptep, first, last - first + 1, pfn,
+				block->writable && in->vma->vm_flags & VM_WRITE);
 	xpm_block_reference(block);
 	in->w->mapped = last - in->w->target + 1;
 	return err;
@@ -224,13 +236,14 @@ static bool insert_huge(struct insertion *in, struct xpm_block *block)
 	bool writable = block->writable && in->vma->vm_flags & VM_WRITE;
 	struct vm_area_struct *vma = in->vma;
 	pmd_t *pmd = in->pmd;
+	bool there, done = true;
 	spinlock_t *lock;
-	bool done = true;
 
 	xpm_block_map_external(block);
 	lock = pmd_lock(vma->vm_mm, pmd);
-	if (pmd_none(*pmd) || (xpm_pmd_is_huge(*pmd) && writable && !pmd_write(*pmd))) {
-		WARN_ON_ONCE(!pmd_none(*pmd) && pmd_pfn(*pmd) != block->pfn);
+	there = !pmd_none(*pmd);
+	if (!there || (xpm_pmd_is_huge(*pmd) && writable && !pmd_write(*pmd))) {
+		WARN_ON_ONCE(there && pmd_pfn(*pmd) != block->pfn);
 		set_pmd_at(vma->vm_mm, xpm_window_address(in->w, first), pmd,
 			   xpm_pmd_make(block->pfn, vma, writable));
 		in->entries += XPM_BLOCK_PAGES;

@@ -13,7 +13,7 @@
 #include "compat/compat.h"
 
 /* The entry that covers 1 GiB, or NULL when a level above is absent */
-static inline pud_t *xpm_pud_of(struct mm_struct *mm, unsigned long addr)
+static __always_inline pud_t *xpm_pud_of(struct mm_struct *mm, unsigned long addr)
 {
 	pgd_t *pgd = pgd_offset(mm, addr);
 	p4d_t *p4d;
@@ -32,7 +32,7 @@ static inline bool xpm_pud_is_huge(pud_t pud)
 }
 
 /* The entry that covers 2 MiB, or NULL when a level above is absent or an entry itself */
-static inline pmd_t *xpm_pmd_of(struct mm_struct *mm, unsigned long addr)
+static __always_inline pmd_t *xpm_pmd_of(struct mm_struct *mm, unsigned long addr)
 {
 	pud_t *pud = xpm_pud_of(mm, addr);
 

@@ -374,10 +374,12 @@ static int begin(struct xpm_reading *r, unsigned long addr)
 		if (!xpm_owner_can_show(r->vma))
 			return -EOPNOTSUPP;
 	}
+	if (r->seq)
+		return 0;
+	/* It waits, and should not for a recall. */
 	if (xpm_notifier_recalls(r->segment))
 		return -EINPROGRESS;
-	if (!r->seq)
-		r->seq = mmu_interval_read_begin(&r->segment->notifier);
+	r->seq = mmu_interval_read_begin(&r->segment->notifier);
 	return 0;
 }
 

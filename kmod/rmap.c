@@ -48,7 +48,8 @@ void xpm_rmap_init(struct xpm_rmap *map, unsigned long frame, unsigned long last
 	rwlock_init(&map->lock);
 	xa_init_flags(&map->leaves, XA_FLAGS_ACCOUNT);
 	xa_init_flags(&map->blocks, XA_FLAGS_ACCOUNT);
-	map->phase = frame & (XPM_GIANT_PAGES - 1);
+	map->phase = frame & (XPM_BLOCK_PAGES - 1);
+	map->giant_phase = frame & (XPM_GIANT_PAGES - 1);
 	map->last = last;
 	xpm_rmap_allow_giants(map);
 	map->idle = NO_LEAF;

@@ -122,7 +122,8 @@ struct xpm_rmap {
 	rwlock_t lock;
 	struct xarray leaves;	/* changed with the lock held, but for reserve */
 	struct xarray blocks;	/* the same */
-	unsigned long phase;	/* where page 0 is in its giant, and so in its block */
+	unsigned long phase;	/* where page 0 is in its block */
+	unsigned long giant_phase;	/* and in its giant */
 	unsigned long last;	/* page of the map */
 	unsigned long barred_first;	/* see xpm_rmap_bar_giants() */
 	unsigned long barred_last;
@@ -183,7 +184,7 @@ static inline bool xpm_rmap_in_block(const struct xpm_rmap *map, unsigned long i
 /* The same for giants */
 static inline unsigned long xpm_rmap_giant_first(const struct xpm_rmap *map, unsigned long index)
 {
-	return ((index + map->phase) & ~(XPM_GIANT_PAGES - 1)) - map->phase;
+	return ((index + map->giant_phase) & ~(XPM_GIANT_PAGES - 1)) - map->giant_phase;
 }
 
 static inline bool xpm_rmap_in_giant(const struct xpm_rmap *map, unsigned long index)

@@ -89,16 +89,16 @@ struct xpm_window xpm_window_of_fault(struct vm_area_struct *vma, struct xpm_rea
 	return w;
 }
 
-void xpm_reach_extend(struct xpm_reach *reach, const struct xpm_window *w)
+void xpm_reach_extend(struct xpm_reach *reach, unsigned long next)
 {
-	WRITE_ONCE(reach->next, w->target + w->mapped);
+	WRITE_ONCE(reach->next, next);
 }
 
 unsigned int xpm_reach_ahead(struct xpm_reach *reach, const struct xpm_window *w)
 {
 	unsigned int ahead = READ_ONCE(reach->ahead);
 
-	xpm_reach_extend(reach, w);
+	xpm_reach_extend(reach, w->target + w->mapped);
 	WRITE_ONCE(reach->pages, XPM_WINDOW_MAX);
 	WRITE_ONCE(reach->ahead, ahead ? min(2 * ahead, (unsigned int)XPM_WINDOW_AHEAD) : 4);
 	return ahead;

@@ -76,8 +76,8 @@ struct xpm_window xpm_window_of_fault(struct vm_area_struct *vma, struct xpm_rea
 
 /* The fault made a huge entry; returns how many more are worth making */
 unsigned int xpm_reach_ahead(struct xpm_reach *reach, const struct xpm_window *w);
-/* One of those was made */
-void xpm_reach_extend(struct xpm_reach *reach, const struct xpm_window *w);
+/* What was mapped ends before page @next. */
+void xpm_reach_extend(struct xpm_reach *reach, unsigned long next);
 
 /* From @target on, but not the page of @end or further */
 struct xpm_window xpm_window_from(struct vm_area_struct *vma, unsigned long target,
