@@ -9,6 +9,7 @@
  */
 #include "owner.h"
 
+#include "closer.h"
 #include "log.h"
 
 #include <errno.h>
@@ -30,6 +31,9 @@
 #define CONNECTIONS_MAX		4096u
 #define STRANGERS_MAX		64u	/* that have said no HELLO yet */
 #define PACKETS_PER_TURN	16
+#define DESCRIPTORS_MAX		253u	/* SCM_MAX_FD of the kernel */
+#define CLOSING_MAX		1024u
+#define CLOSING_USEC		100000ULL
 
 struct xpmd_owner {
 	struct xpmd_owner *next, **at;
@@ -45,7 +49,7 @@ struct xpmd_owners {
 	sd_event *event;
 	char *path;
 	int fd;
-	sd_event_source *source;
+	sd_event_source *source, *later;
 	unsigned int segments_per_user, connections, strangers;
 	uint64_t fork_ms;
 	const struct xpmd_owner_ops *ops;
@@ -67,7 +71,8 @@ void xpmd_owner_close(struct xpmd_owner *owner)
 	sd_event_source_disable_unref(owner->events);
 	sd_event_source_disable_unref(owner->timer);
 	xpmd_uffd_put(owner->uffd);
-	close(owner->fd);
+	shutdown(owner->fd, SHUT_RDWR);		/* at once, to who is at the other end */
+	xpmd_closer_close(owner->fd, owner->peer.uid);
 	free(owner);
 }
 
@@ -173,8 +178,8 @@ static bool peer_lives(const struct xpmd_owner *owner)
 	return lives;
 }
 
-/* Takes @fd over. */
-static int accept_hello(struct xpmd_owner *owner, const struct xpmem_owner_packet *packet, int fd,
+/* *@fd is -1 if it was taken over. */
+static int accept_hello(struct xpmd_owner *owner, const struct xpmem_owner_packet *packet, int *fd,
 			char *text)
 {
 	struct xpmd_owners *owners = owner->owners;
@@ -184,7 +189,7 @@ static int accept_hello(struct xpmd_owner *owner, const struct xpmem_owner_packe
 	if (packet->value != XPMEM_OWNER_VERSION) {
 		strcpy(text, "the library is of another version than xpmemd");
 		rc = -EPROTO;
-	} else if (fd < 0) {
+	} else if (*fd < 0) {
 		strcpy(text, "no userfaultfd came with HELLO");
 		rc = -EBADF;
 	} else if (owner->peer.uid != 0 &&
@@ -194,16 +199,14 @@ static int accept_hello(struct xpmd_owner *owner, const struct xpmem_owner_packe
 	} else {
 		rc = 0;
 	}
-	if (rc < 0) {
-		if (fd >= 0)
-			close(fd);
+	if (rc < 0)
 		return rc;
-	}
-	rc = xpmd_uffd_new(&owner->uffd, fd);
+	rc = xpmd_uffd_new(&owner->uffd, *fd, owner->peer.uid);
 	if (rc < 0) {
 		strcpy(text, "what came with HELLO is no userfaultfd");
 		return rc;
 	}
+	*fd = -1;
 	rc = owners->ops->hello(owners->ctx, owner, packet->segid, owner->peer.pid, owner->uffd,
 				&export, text);
 	if (rc < 0)
@@ -219,9 +222,9 @@ static int accept_hello(struct xpmd_owner *owner, const struct xpmem_owner_packe
 	return rc < 0 ? rc : 0;
 }
 
-/* False: the connection is over. */
+/* False: the connection is over.  *@fd is -1 if it was taken over. */
 static bool on_packet(struct xpmd_owner *owner, const struct xpmem_owner_packet *packet,
-		      const char *said, int fd)
+		      const char *said, int *fd)
 {
 	const struct xpmd_owner_ops *ops = owner->owners->ops;
 	void *ctx = owner->owners->ctx;
@@ -229,11 +232,8 @@ static bool on_packet(struct xpmd_owner *owner, const struct xpmem_owner_packet 
 	int rc;
 
 	if (!owner->export) {
-		if (packet->type != XPMEM_OWNER_HELLO) {
-			if (fd >= 0)
-				close(fd);
+		if (packet->type != XPMEM_OWNER_HELLO)
 			return false;
-		}
 		rc = accept_hello(owner, packet, fd, text);
 		send_welcome(owner, packet->segid, rc, text);
 		if (rc < 0)
@@ -244,8 +244,8 @@ static bool on_packet(struct xpmd_owner *owner, const struct xpmem_owner_packet 
 			ops->welcomed(ctx, owner->export);
 		return rc >= 0;
 	}
-	if (fd >= 0)
-		close(fd);
+	if (*fd >= 0)
+		return false;
 	switch (packet->type) {
 	case XPMEM_OWNER_ANSWER:
 		ops->answer(ctx, owner->export, packet->id, packet->error, said);
@@ -261,11 +261,15 @@ static bool on_packet(struct xpmd_owner *owner, const struct xpmem_owner_packet 
 	}
 }
 
-/* Descriptors that came, but the first, are closed. */
-static int descriptor_of(struct msghdr *msg)
+/*
+ * The descriptor that came, or -1.  False: there were more, of which none is left.  There
+ * must be room for as many as can come: what finds none, the kernel closes here.
+ */
+static bool descriptor_of(struct msghdr *msg, uid_t uid, int *ret)
 {
-	int ret = -1;
+	bool one = !(msg->msg_flags & MSG_CTRUNC);
 
+	*ret = -1;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
 		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 
@@ -275,49 +279,64 @@ static int descriptor_of(struct msghdr *msg)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			if (ret < 0)
-				ret = fd;
+			one = one && *ret < 0;
+			if (one)
+				*ret = fd;
 			else
-				close(fd);
+				xpmd_closer_close(fd, uid);
 		}
 	}
-	return ret;
+	if (one || *ret < 0)
+		return one;
+	xpmd_closer_close(*ret, uid);
+	*ret = -1;
+	return false;
 }
 
-static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *ctx)
+/* Whether the connection goes on, and there may be more */
+static bool receive(struct xpmd_owner *owner, bool *more_ret)
 {
-	struct xpmd_owner *owner = ctx;
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(4 * sizeof(int))];
+		char space[CMSG_SPACE(DESCRIPTORS_MAX * sizeof(int))];
 	} control;
 	struct {
 		struct xpmem_owner_packet packet;
 		char text[XPMEM_OWNER_TEXT + 1];
 	} said;
+	struct iovec iov = { &said, sizeof(said) - 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+	ssize_t n = recvmsg(owner->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int passed;
+	bool good;
+
+	*more_ret = n >= 0;
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	good = descriptor_of(&msg, owner->peer.uid, &passed) &&
+	       n >= (ssize_t)sizeof(said.packet) && !(msg.msg_flags & MSG_TRUNC);
+	if (good) {
+		((char *)&said)[n] = '\0';
+		good = on_packet(owner, &said.packet, said.text, &passed);
+	}
+	if (passed >= 0)
+		xpmd_closer_close(passed, owner->peer.uid);
+	return good;
+}
+
+static int on_socket(sd_event_source *source, int fd, uint32_t revents, void *ctx)
+{
+	struct xpmd_owner *owner = ctx;
+	bool more = true;
 
 	(void)source;
+	(void)fd;
 	(void)revents;
-	for (unsigned int i = 0; i < PACKETS_PER_TURN; i++) {
-		struct iovec iov = { &said, sizeof(said) - 1 };
-		struct msghdr msg = {
-			.msg_iov = &iov, .msg_iovlen = 1,
-			.msg_control = &control, .msg_controllen = sizeof(control),
-		};
-		ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-		int passed;
-
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return 0;
-		passed = n < 0 ? -1 : descriptor_of(&msg);
-		if (n < (ssize_t)sizeof(said.packet) || (msg.msg_flags & MSG_TRUNC)) {
-			if (passed >= 0)
-				close(passed);
-			end(owner);
-			return 0;
-		}
-		((char *)&said)[n] = '\0';
-		if (!on_packet(owner, &said.packet, said.text, passed)) {
+	for (unsigned int i = 0; i < PACKETS_PER_TURN && more; i++) {
+		if (!receive(owner, &more)) {
 			end(owner);
 			return 0;
 		}
@@ -335,26 +354,61 @@ static int on_silence(sd_event_source *source, uint64_t usec, void *ctx)
 
 /* ---- The listening socket */
 
+static int on_later(sd_event_source *source, uint64_t usec, void *ctx)
+{
+	struct xpmd_owners *owners = ctx;
+
+	(void)source;
+	(void)usec;
+	sd_event_source_set_enabled(owners->source, SD_EVENT_ON);
+	return 0;
+}
+
+/* Whoever connects can leave something to be closed behind. */
+static bool must_wait(struct xpmd_owners *owners)
+{
+	unsigned int pending = xpmd_closer_pending();
+	bool first = !owners->later;
+
+	sd_event_source_disable_unref(owners->later);
+	owners->later = NULL;
+	if (pending < CLOSING_MAX)
+		return false;
+	if (first)
+		xpmd_log(LOG_WARNING,
+			 "%u descriptors that came from owners are not closed yet: no more owners until fewer are",
+			 pending);
+	if (sd_event_add_time_relative(owners->event, &owners->later, CLOCK_MONOTONIC, CLOSING_USEC,
+				       0, on_later, owners) >= 0)
+		sd_event_source_set_enabled(owners->source, SD_EVENT_OFF);
+	return true;
+}
+
 static int on_connection(sd_event_source *source, int listener, uint32_t revents, void *ctx)
 {
 	struct xpmd_owners *owners = ctx;
 	struct xpmd_owner *owner;
-	socklen_t size = sizeof(owner->peer);
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	int rc;
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+	int fd, rc;
 
 	(void)source;
 	(void)revents;
+	if (must_wait(owners))
+		return 0;
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		peer.uid = (uid_t)-1;
 	owner = calloc(1, sizeof(*owner));
-	if (!owner || owners->connections >= CONNECTIONS_MAX ||
-	    owners->strangers >= STRANGERS_MAX ||
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &owner->peer, &size) < 0) {
+	if (!owner || peer.uid == (uid_t)-1 || owners->connections >= CONNECTIONS_MAX ||
+	    owners->strangers >= STRANGERS_MAX) {
 		free(owner);
-		close(fd);
+		xpmd_closer_close(fd, peer.uid);
 		return 0;
 	}
+	owner->peer = peer;
 	owner->owners = owners;
 	owner->fd = fd;
 	owner->next = owners->head;
@@ -436,6 +490,7 @@ void xpmd_owners_free(struct xpmd_owners *owners)
 	while (owners->head)
 		xpmd_owner_close(owners->head);
 	sd_event_source_disable_unref(owners->source);
+	sd_event_source_disable_unref(owners->later);
 	if (owners->fd >= 0) {
 		close(owners->fd);
 		unlink(owners->path);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "uffd.h"
 
+#include "closer.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -28,7 +30,7 @@ struct uffdio_poison {
 #define CHANGING_TRIES	20000
 #define CHANGING_NS	100000
 
-int xpmd_uffd_new(struct xpmd_uffd **ret, int fd)
+int xpmd_uffd_new(struct xpmd_uffd **ret, int fd, uid_t uid)
 {
 	static const char is[] = "anon_inode:[userfaultfd]";
 	char link[64], name[64];
@@ -37,18 +39,16 @@ int xpmd_uffd_new(struct xpmd_uffd **ret, int fd)
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	memset(name, 0, sizeof(name));
-	if (readlink(link, name, sizeof(name) - 1) < 0 || strcmp(name, is) != 0) {
-		close(fd);
+	if (readlink(link, name, sizeof(name) - 1) < 0 || strcmp(name, is) != 0)
 		return -EINVAL;
-	}
 	flags = fcntl(fd, F_GETFL);
 	uffd = calloc(1, sizeof(*uffd));
 	if (!uffd || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
 		free(uffd);
-		close(fd);
 		return -ENOMEM;
 	}
 	uffd->fd = fd;
+	uffd->uid = uid;
 	atomic_init(&uffd->refs, 1);
 	*ret = uffd;
 	return 0;
@@ -64,7 +64,7 @@ void xpmd_uffd_put(struct xpmd_uffd *uffd)
 {
 	if (!uffd || atomic_fetch_sub(&uffd->refs, 1) != 1)
 		return;
-	close(uffd->fd);
+	xpmd_closer_close(uffd->fd, uffd->uid);
 	free(uffd);
 }
 

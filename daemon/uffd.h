@@ -10,15 +10,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Shared by the loop and the workers: closed when the last lets go of it */
 struct xpmd_uffd {
 	int fd;
+	uid_t uid;
 	atomic_uint refs;
 };
 
-/* Takes @fd over, also when it fails: -EINVAL: it is no userfaultfd; -ENOMEM */
-int xpmd_uffd_new(struct xpmd_uffd **ret, int fd);
+/* Takes @fd, of a process of user @uid.  -EINVAL: it is no userfaultfd; -ENOMEM */
+int xpmd_uffd_new(struct xpmd_uffd **ret, int fd, uid_t uid);
 struct xpmd_uffd *xpmd_uffd_get(struct xpmd_uffd *uffd);
 void xpmd_uffd_put(struct xpmd_uffd *uffd);
 

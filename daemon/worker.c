@@ -12,12 +12,12 @@
 #include "worker.h"
 
 #include "kchannel.h"
+#include "thread.h"
 #include "traps.h"
 #include "uffd.h"
 
 #include <errno.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +26,6 @@
 
 #define FETCH_TRIES	16
 #define NO_MEMORY_NS	10000000
-#define STACK_BYTES	(256u << 10)
 #define NO_BLOCK	UINT64_MAX
 
 struct queue {
@@ -656,29 +655,18 @@ static void *resolve_thread(void *argument)
 	return NULL;
 }
 
-/* Signals are the loop's. */
 static int start_thread(struct xpmd_worker *worker, void *(*function)(void *))
 {
-	sigset_t all, before;
-	pthread_attr_t attributes;
-	pthread_t thread;
 	int rc;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes, STACK_BYTES);
 	pthread_mutex_lock(&worker->lock);
-	rc = pthread_create(&thread, &attributes, function, worker);
+	rc = xpmd_thread_start(function, worker);
 	if (rc == 0) {
 		worker->refs++;
 		atomic_fetch_add(&nr_threads, 1);
 	}
 	pthread_mutex_unlock(&worker->lock);
-	pthread_attr_destroy(&attributes);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -rc;
+	return rc;
 }
 
 int xpmd_worker_new(struct xpmd_worker **ret, struct xpmd_kchannel *channel, int64_t segid,
