@@ -228,6 +228,8 @@ nemesis_begin_patient() {
 	partition_meet "${CLUSTER_DIR##*/}.start"
 	lease=$(($(cat "$CLUSTER_DIR"/start.* | sort -n | tail -n 1) * 3 + 6000))
 	((lease <= 30000)) || lease=30000
+	# A process that ends waits for no longer than that, and is not hung before.
+	sysctl -q -w kernel.hung_task_timeout_secs=$((lease / 1000 + 10)) || return
 	nemesis_begin $lease 1000 $((lease + 20000))
 }
 
@@ -240,6 +242,7 @@ nemesis_end() {
 	wait "$NEMESIS_SUPERVISOR"
 	partition_configure
 	partition_daemon "$build" || return
+	sysctl -q -w kernel.hung_task_timeout_secs=15 || return
 	"$build/tests/model/conform" "$NEMESIS_TRACE"
 }
 

@@ -38,6 +38,7 @@
 #include "clock.h"
 #include "cluster.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -207,6 +208,27 @@ static void map_side(uint8_t *side)
 		   0) == side);
 }
 
+static bool has_lost_page(const uint8_t *side)
+{
+	const volatile uint8_t *volatile at;
+
+	for (at = side; at < side + side_size(); at += PAGE) {
+		if (sigsetjmp(access_failed, 1))
+			return true;
+		(void)*at;
+	}
+	return false;
+}
+
+/* Before Linux 6.6 a page that is lost is a mapping of its own: mremap(2) takes one only. */
+static void move_side(uint8_t *side, uint8_t *to)
+{
+	size_t size = side_size();
+	void *moved = mremap(side, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+
+	check(moved == to || (moved == MAP_FAILED && errno == EFAULT && has_lost_page(side)));
+}
+
 static void own_side(struct log *log, uint8_t *side, uint64_t *random)
 {
 	static uint8_t *spare;
@@ -229,7 +251,7 @@ static void own_side(struct log *log, uint8_t *side, uint64_t *random)
 		check(!mprotect(side, size, PROT_READ));
 		break;
 	default:
-		check(mremap(side, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, spare) == spare);
+		move_side(side, spare);
 	}
 	took = cluster_now() - since;
 	late = atomic_load(&shared->late) - late;
