@@ -307,27 +307,28 @@ static int store_giant(const struct xpm_reading *r, unsigned long entry)
 	return err;
 }
 
+static bool in_mapping(const struct xpm_reading *r, unsigned long first, unsigned long size)
+{
+	unsigned long start = xpm_segment_address(r->segment, first);
+
+	return start >= r->vma->vm_start && start + size <= r->vma->vm_end;
+}
+
 /* Whether all that a huge entry can cover around the target is in segment and mapping */
 static bool in_block(const struct xpm_reading *r)
 {
 	const struct xpm_rmap *rmap = &r->segment->rmap;
-	unsigned long start;
 
-	if (!xpm_rmap_in_block(rmap, r->w->target))
-		return false;
-	start = xpm_segment_address(r->segment, xpm_rmap_block_first(rmap, r->w->target));
-	return start >= r->vma->vm_start && start + PMD_SIZE <= r->vma->vm_end;
+	return xpm_rmap_in_block(rmap, r->w->target) &&
+	       in_mapping(r, xpm_rmap_block_first(rmap, r->w->target), PMD_SIZE);
 }
 
 static bool in_giant(const struct xpm_reading *r)
 {
 	const struct xpm_rmap *rmap = &r->segment->rmap;
-	unsigned long start;
 
-	if (!xpm_rmap_in_giant(rmap, r->w->target))
-		return false;
-	start = xpm_segment_address(r->segment, xpm_rmap_giant_first(rmap, r->w->target));
-	return start >= r->vma->vm_start && start + PUD_SIZE <= r->vma->vm_end;
+	return xpm_rmap_in_giant(rmap, r->w->target) &&
+	       in_mapping(r, xpm_rmap_giant_first(rmap, r->w->target), PUD_SIZE);
 }
 
 /* What only the VM itself can read: the target, and the block or giant it is in */
