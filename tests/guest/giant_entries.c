@@ -548,25 +548,6 @@ static int references(size_t block)
 	return stat.refcount;
 }
 
-/* A file that direct I/O works on, or -1 */
-static int open_disk(void)
-{
-	const char *directory = getenv("XPMEM_DISK");
-	char path[64];
-	int fd;
-
-	if (!directory) {
-		printf("skipped: direct I/O, there is no disk\n");
-		return -1;
-	}
-	snprintf(path, sizeof(path), "%s/giant", directory);
-	fd = open(path, O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
-	check(fd >= 0);
-	unlink(path);
-	check(pwrite(fd, map_anon(16 * PAGE), 16 * PAGE, 0) == (ssize_t)(16 * PAGE));
-	return fd;
-}
-
 static void not_referenced(void)
 {
 	int before = references(0), disk = board->count[0];
@@ -690,7 +671,7 @@ static void forked(void)
 		board->value[0] = (uint64_t)seed;
 		child = spawn(child_of_owner, 0);
 		await(1);
-		/* What may not be written for now is shown all the same. */
+		/* What may not be written just then is shown all the same. */
 		becomes_giant(0, WHOLE, false);
 		sees(0, WHOLE);
 		if (!stays) {
@@ -880,7 +861,10 @@ int main(int argc, char **argv)
 	printf("entries of 1 GiB: %s\n", giant_kernel ? "expected" : "not in this kernel");
 	if (access("/proc/sys/kernel/numa_balancing", W_OK) == 0)
 		set_until_exit("/proc/sys/kernel/numa_balancing", "0");
-	board->count[0] = open_disk();
+	board->count[0] = direct_file("giant");
+	if (board->count[0] >= 0)
+		check(pwrite(board->count[0], map_anon(16 * PAGE), 16 * PAGE, 0) ==
+		      (ssize_t)(16 * PAGE));
 	for (int i = 0; i < PARTS * 2; i++) {
 		const struct part *part = &parts[i / 2];
 

@@ -392,6 +392,23 @@ bool page_is_swapped(const void *addr)
 	return pagemap_entry(addr) >> 62 & 1;
 }
 
+int direct_file(const char *name)
+{
+	const char *directory = getenv("XPMEM_DISK");
+	char path[64];
+	int fd;
+
+	if (!directory) {
+		printf("skipped: direct I/O, there is no disk\n");
+		return -1;
+	}
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	fd = open(path, O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
+	check(fd >= 0);
+	unlink(path);
+	return fd;
+}
+
 bool write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -156,6 +156,9 @@ void settle_pages(void);
 uint64_t page_frame(const void *addr);
 bool page_is_swapped(const void *addr);
 
+/* A new file that direct I/O works on, without a name any more; -1: there is no disk */
+int direct_file(const char *name);
+
 /* Writes a string to a file of /proc or /sys; false with errno when it fails */
 bool write_file(const char *path, const char *text);
 /*

@@ -232,26 +232,13 @@ static void owner(int number)
 }
 
 /* A file that direct I/O works on, in memory that is no attachment */
-static int open_disk(void)
+static void fill_disk(void)
 {
-	const char *directory = getenv("XPMEM_DISK");
-	void *buffer;
-	char path[64];
-	int fd;
+	void *buffer = map_anon(LENGTH);
 
-	if (!directory) {
-		printf("skipped: direct I/O, there is no disk\n");
-		return -1;
-	}
-	snprintf(path, sizeof(path), "%s/huge_gup", directory);
-	fd = open(path, O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
-	check(fd >= 0);
-	unlink(path);
-	buffer = map_anon(LENGTH);
-	check(pwrite(fd, buffer, LENGTH, 0) == LENGTH);
-	check(pread(fd, buffer, LENGTH, 0) == LENGTH);
+	check(pwrite(disk, buffer, LENGTH, 0) == LENGTH);
+	check(pread(disk, buffer, LENGTH, 0) == LENGTH);
 	munmap(buffer, LENGTH);
-	return fd;
 }
 
 int main(void)
@@ -261,7 +248,9 @@ int main(void)
 		skip("no transparent huge pages in this kernel: all entries are small");
 	if (access("/proc/sys/kernel/numa_balancing", W_OK) == 0)
 		set_until_exit("/proc/sys/kernel/numa_balancing", "0");
-	disk = open_disk();
+	disk = direct_file("huge_gup");
+	if (disk >= 0)
+		fill_disk();
 	for (int i = 0; i < KINDS; i++)
 		join(spawn(owner, i));
 	return 0;

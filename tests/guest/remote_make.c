@@ -521,16 +521,26 @@ static void stack(void)
 	check(xpmem_remove(board->segid[0]) == 0);
 }
 
-static void hugetlb(void)
+/* Two pages, filled; NULL: there are none */
+static char *map_hugetlb(void)
 {
 	char *map = mmap(NULL, 2 * HUGE, MAP_RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-	struct access access;
 
 	if (map == MAP_FAILED || madvise(map, 2 * HUGE, MADV_POPULATE_WRITE)) {
 		fprintf(stderr, "no hugetlb pages here\n");
-		return;
+		return NULL;
 	}
 	memory_fill(map, 0, 2 * HUGE, 6);
+	return map;
+}
+
+static void hugetlb(void)
+{
+	char *map = map_hugetlb();
+	struct access access;
+
+	if (!map)
+		return;
 	make_remote(map, 2 * HUGE);
 	check(ask_for(XPMEM_OWNER_TRAP, map + 5 * PAGE, 2 * PAGE) == 0);
 	check(board->value[0] == 2 * PAGE && board->value[1] == HUGE);
@@ -557,15 +567,12 @@ static void hugetlb(void)
  */
 static void split(void)
 {
-	char *map = mmap(NULL, 2 * HUGE, MAP_RW, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-	char *at = map + HUGE - 8 * PAGE;
+	char *map = map_hugetlb(), *at;
 	struct access access;
 
-	if (map == MAP_FAILED || madvise(map, 2 * HUGE, MADV_POPULATE_WRITE)) {
-		fprintf(stderr, "no hugetlb pages here\n");
+	if (!map)
 		return;
-	}
-	memory_fill(map, 0, 2 * HUGE, 6);
+	at = map + HUGE - 8 * PAGE;
 	make_remote(at, 16 * PAGE);
 	check(ask_for(XPMEM_OWNER_TRAP, at, 16 * PAGE) == 0);
 	check(ask_for(XPMEM_OWNER_SPLIT, at, PAGE) == EAGAIN);

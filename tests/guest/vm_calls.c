@@ -134,7 +134,6 @@ static void input_and_output(void)
 	struct iovec local = { .iov_base = map_anon(PAGE), .iov_len = PAGE };
 	struct iovec remote = { .iov_base = at, .iov_len = PAGE };
 	char path[] = "/run/tmp/vm_calls.XXXXXX", name[64];
-	const char *disk = getenv("XPMEM_DISK");
 	char *aligned = map_anon(SIZE);
 	int fds[2], file, mem, direct;
 
@@ -158,16 +157,13 @@ static void input_and_output(void)
 	right("read and write");
 	close(file);
 	unlink(path);
-	if (disk) {
-		snprintf(name, sizeof(name), "%s/vm_calls", disk);
-		direct = open(name, O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
-		check(direct >= 0);
+	direct = direct_file("vm_calls");
+	if (direct >= 0) {
 		/* Blocks with data: a hole is read without the disk, which works. */
 		check(pwrite(direct, aligned, SIZE, 0) == SIZE);
 		check_errno(pwrite(direct, at, SIZE, 0), EFAULT);
 		check_errno(pread(direct, at, SIZE, 0), EFAULT);
 		close(direct);
-		unlink(name);
 		right("direct I/O");
 	}
 	check(pipe(fds) == 0);

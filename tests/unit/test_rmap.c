@@ -516,6 +516,20 @@ END_TEST
 #define GIANT_START ((FIRST | (XPM_GIANT_PAGES - 1)) + 1)
 #define GIANT_FRAME (7 * XPM_GIANT_PAGES)
 
+static void store_giant(unsigned long start)
+{
+	store_block(start, GIANT_FRAME, true);
+	store_block(start + XPM_BLOCK_PAGES, GIANT_FRAME + XPM_BLOCK_PAGES, true);
+}
+
+static void widens_to(unsigned long i, unsigned long first, unsigned long last)
+{
+	unsigned long low = i, high = i;
+
+	widen(&low, &high);
+	ck_assert(low == first && high == last);
+}
+
 START_TEST(giant_find)
 {
 	unsigned long start = GIANT_START, half = start + XPM_BLOCK_PAGES, pfn;
@@ -541,8 +555,7 @@ START_TEST(giant_find)
 	store_block(start, GIANT_FRAME + XPM_BLOCK_PAGES, true);
 	store_block(half, GIANT_FRAME + XPM_GIANT_PAGES, true);
 	ck_assert(!map_giant(start, &pfn, &writable));
-	store_block(start, GIANT_FRAME, true);
-	store_block(half, GIANT_FRAME + XPM_BLOCK_PAGES, true);
+	store_giant(start);
 	ck_assert(map_giant(start, &pfn, &writable));
 	ck_assert_uint_eq(revoke(half + 3, half + 3), XPM_RMAP_EXTERNAL);
 	ck_assert(!map_giant(start, &pfn, &writable));
@@ -554,38 +567,27 @@ END_TEST
 START_TEST(giant_states)
 {
 	unsigned long start = GIANT_START, half = start + XPM_BLOCK_PAGES;
-	unsigned long last = start + XPM_GIANT_PAGES - 1, low, high, pfn;
+	unsigned long last = start + XPM_GIANT_PAGES - 1, pfn;
 	bool writable;
 
 	set_up();
-	store_block(start, GIANT_FRAME, true);
-	store_block(half, GIANT_FRAME + XPM_BLOCK_PAGES, true);
+	store_giant(start);
 	/* Mapped block by block it is none. */
 	map_block(start);
 	map_block(half);
-	low = high = half + 9;
-	widen(&low, &high);
-	ck_assert(low == half && high == last);
+	widens_to(half + 9, half, last);
 
 	ck_assert(map_giant(start, &pfn, &writable));
 	ck_assert(xpm_rmap_is_young(&map, last, last));
 	ck_assert_uint_eq(revoke(half + 9, half + 9), XPM_RMAP_EXTERNAL);
-	low = high = half + 9;
-	widen(&low, &high);
-	ck_assert(low == start && high == last);
+	widens_to(half + 9, start, last);
 	/* A second one comes meanwhile, to the other half. */
 	ck_assert_uint_eq(revoke(start + 1, start + 1), XPM_RMAP_EXTERNAL);
-	low = high = start + 1;
-	widen(&low, &high);
-	ck_assert(low == start && high == last);
+	widens_to(start + 1, start, last);
 	forget_all(half + 9, half + 9);
-	low = high = half + 9;
-	widen(&low, &high);
-	ck_assert(low == half + 9 && high == half + 9);
+	widens_to(half + 9, half + 9, half + 9);
 	/* This one is not at its end yet. */
-	low = high = start + 1;
-	widen(&low, &high);
-	ck_assert(low == start && high == last);
+	widens_to(start + 1, start, last);
 	forget_all(start + 1, start + 1);
 	ck_assert_uint_eq(shim_objects, 0);
 	tear_down();
@@ -600,8 +602,7 @@ START_TEST(giant_barred)
 	bool writable;
 
 	set_up();
-	store_block(start, GIANT_FRAME, true);
-	store_block(half, GIANT_FRAME + XPM_BLOCK_PAGES, true);
+	store_giant(start);
 	low = high = half + 9;
 	write_lock(&map.lock);
 	xpm_rmap_bar_giants(&map, &low, &high);
@@ -620,8 +621,7 @@ START_TEST(giant_barred)
 
 	/* None is, in a new map: from its first page on. */
 	set_up_at(0, XPM_GIANT_PAGES - 1, 0);
-	store_block(0, GIANT_FRAME, true);
-	store_block(XPM_BLOCK_PAGES, GIANT_FRAME + XPM_BLOCK_PAGES, true);
+	store_giant(0);
 	ck_assert(map_giant(0, &pfn, &writable));
 	tear_down();
 }
