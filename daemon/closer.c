@@ -15,42 +15,58 @@ struct closing {
 	struct closing *next;
 	int fd;
 	uid_t uid;
-	bool running;		/* a thread is at it */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct closing *head, **tail = &head;
-static unsigned int pending;
+static struct closing *running;		/* each with a thread: few */
+static struct closing *waiting, **waiting_tail = &waiting;
+static unsigned int pending;		/* of both */
 
-static unsigned int threads_of(uid_t uid)
+static bool may_run(uid_t uid)
 {
 	unsigned int n = 0;
 
-	for (const struct closing *c = head; c; c = c->next)
-		n += c->running && c->uid == uid;
-	return n;
+	for (const struct closing *c = running; c; c = c->next)
+		n += c->uid == uid;
+	return n < THREADS_PER_USER;
 }
 
-/* The oldest whose user has not all threads that he may */
-static struct closing *next_one(void)
+static void add_running(struct closing *closing)
 {
-	for (struct closing *c = head; c; c = c->next)
-		if (!c->running && threads_of(c->uid) < THREADS_PER_USER)
-			return c;
-	return NULL;
+	closing->next = running;
+	running = closing;
 }
 
-static void forget(struct closing *closing)
+static void remove_running(const struct closing *closing)
 {
-	struct closing **at = &head;
+	struct closing **at = &running;
 
 	while (*at != closing)
 		at = &(*at)->next;
 	*at = closing->next;
+}
+
+static void add_waiting(struct closing *closing)
+{
+	closing->next = NULL;
+	*waiting_tail = closing;
+	waiting_tail = &closing->next;
+}
+
+/* The oldest whose user has not all threads that he may, or NULL */
+static struct closing *take_waiting(void)
+{
+	struct closing **at = &waiting, *closing;
+
+	while (*at && !may_run((*at)->uid))
+		at = &(*at)->next;
+	closing = *at;
+	if (!closing)
+		return NULL;
+	*at = closing->next;
 	if (!*at)
-		tail = at;
-	pending--;
-	free(closing);
+		waiting_tail = at;
+	return closing;
 }
 
 static void *run(void *argument)
@@ -62,10 +78,12 @@ static void *run(void *argument)
 		pthread_mutex_unlock(&lock);
 		close(closing->fd);
 		pthread_mutex_lock(&lock);
-		forget(closing);
-		closing = next_one();
+		remove_running(closing);
+		free(closing);
+		pending--;
+		closing = take_waiting();
 		if (closing)
-			closing->running = true;
+			add_running(closing);
 	}
 	pthread_mutex_unlock(&lock);
 	return NULL;
@@ -80,17 +98,12 @@ void xpmd_closer_close(int fd, uid_t uid)
 	closing->fd = fd;
 	closing->uid = uid;
 	pthread_mutex_lock(&lock);
-	*tail = closing;
-	tail = &closing->next;
 	pending++;
-	/* Also those for which there could be no thread when they came */
-	while ((closing = next_one())) {
-		closing->running = true;
-		if (xpmd_thread_start(run, closing) == 0)
-			continue;
-		closing->running = false;
-		break;
-	}
+	/* For which there can be no thread now, the next that ends is there. */
+	if (may_run(uid) && xpmd_thread_start(run, closing) == 0)
+		add_running(closing);
+	else
+		add_waiting(closing);
 	pthread_mutex_unlock(&lock);
 }
 
