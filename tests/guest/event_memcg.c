@@ -27,10 +27,13 @@ static bool write_group(const char *file, uint64_t value)
 	return write_file(cgroup_file(GROUP, file), text);
 }
 
-/* What is dirty can't be reclaimed: the disk's part of it is not the cgroup's. */
+/*
+ * What is dirty can't be reclaimed: the disk's part of it is not the cgroup's.  A file that
+ * is only read was written, too, when it was made.
+ */
 static void write_back(struct cell *cell)
 {
-	if (!is(&cell->memory, DISK) || is(&cell->memory, READ_ONLY))
+	if (!is(&cell->memory, DISK))
 		return;
 	cell_run_busy(cell, false);
 	check(fsync(cell->memory.fd) == 0);
