@@ -646,7 +646,7 @@ static void child_of_owner(int unused)
 	/*
 	 * fork() of Linux 6.12 can leave out a page of 1 GiB, if the child's table was
 	 * something else before (copy_hugetlb_page_range() looks at pt_share_count, which
-	 * only tables one level below set), and the child finds zeros.
+	 * only tables one level below set), and the child finds zeros (docs/kernels.md).
 	 */
 	for (size_t block = 0; block < BLOCKS; block++)
 		lost &= *mark(memory, block) == 0;
