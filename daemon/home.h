@@ -27,6 +27,7 @@ struct xpmd_home_config {
 	uint64_t grace_until;	/* nothing is granted before */
 	uint32_t peers_max;
 	uint64_t pages_max;	/* of the directory, of all segments; 0: no limit */
+	uint32_t spare_txns;	/* that requests leave to recalls: each takes up to 64 pages */
 };
 
 /* What became of a page whose only copy was on a partition that was evicted */

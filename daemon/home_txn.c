@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Transactions that requests leave to recalls */
-#define SPARE_TXNS	32u
+#define MORE_TXNS	64u	/* at a time, if that many are under way at once */
 
 bool xpmd_home_remote(const struct xpmd_entry *entry)
 {
@@ -110,12 +109,10 @@ void xpmd_home_to_home(struct xpmd_home *home, struct home_segment *segment, uin
 /* Whether there are transactions for one more request, and some for recalls */
 bool xpmd_home_reserve(struct xpmd_home *home)
 {
-	uint32_t want = SPARE_TXNS + 1;
+	uint32_t spare = home->config.spare_txns;
 
-	if (want < home->chunks * (XPMD_CHUNK / 64))
-		want = (uint32_t)(home->chunks * (XPMD_CHUNK / 64));
-	if (home->txns_free < want) {
-		uint32_t n = home->nr_txns + want;
+	if (home->txns_free <= spare) {
+		uint32_t n = home->nr_txns + spare - home->txns_free + MORE_TXNS;
 		struct home_txn **array = realloc(home->txn, (n + 1) * sizeof(*array));
 
 		if (!array)
@@ -133,7 +130,7 @@ bool xpmd_home_reserve(struct xpmd_home *home)
 			home->txns_free++;
 		}
 	}
-	return home->txns_free > SPARE_TXNS &&
+	return home->txns_free > spare &&
 	       !xpmd_sets_reserve(&home->sets, home->nr_txns + XPMD_MAX_PAGES);
 }
 

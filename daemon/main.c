@@ -46,6 +46,7 @@
 #define END_USEC	2000000ULL	/* for its end, at least */
 #define SEND_LIMIT	(64ULL << 20)
 #define HOLD_NS		50000ULL
+#define SPARE_TXNS	512u	/* 32768 pages that recalls take at once */
 #define REARM_NS	50000000ULL
 #define WORKERS_TRIES	500u
 #define WORKERS_USEC	1000u
@@ -356,6 +357,7 @@ static int begin_cores(struct xpmd *d)
 		.grace_until = d->grace_until,
 		.peers_max = (uint32_t)config->nr_partitions,
 		.pages_max = config->directory_pages,
+		.spare_txns = SPARE_TXNS,
 	};
 	struct xpmd_replica_config replica = {
 		.incarnation = d->incarnation,

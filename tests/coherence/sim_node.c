@@ -55,6 +55,7 @@ void sim_node_start(struct sim *sim, uint32_t n)
 		.lease_ns = sim_lease,
 		.skew_ns = sim_skew,
 		.peers_max = sim_chance(sim, 500) ? 8 : 40,
+		.spare_txns = 2,	/* recalls have to wait for each other */
 	};
 	struct xpmd_replica_config replica = {
 		.lease_ns = sim_lease,

@@ -106,6 +106,7 @@ static void open_home(uint32_t peers, uint64_t pages_max, uint64_t grace, enum x
 		.grace_until = grace,
 		.peers_max = peers,
 		.pages_max = pages_max,
+		.spare_txns = 32,
 	};
 
 	memset(&did, 0, sizeof(did));
