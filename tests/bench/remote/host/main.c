@@ -305,6 +305,7 @@ int main(int argc, char **argv)
 	measure_directory();
 	peers_end();
 	owner_stop(&owner);
+	peers_stop();
 	if (json && !results_write(json, note))
 		fatal("can't write %s", json);
 	return 0;

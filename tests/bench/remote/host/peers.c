@@ -44,7 +44,8 @@ static struct {
 	int64_t segid;
 	uint64_t pages;
 	unsigned int ready, loading;
-	atomic_bool ended;
+	atomic_bool ended, stop;
+	pthread_t thread;
 	int told;			/* eventfd: there is something to load */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -317,6 +318,8 @@ static int on_told(sd_event_source *source, int fd, uint32_t revents, void *unus
 	(void)unused;
 	if (read(fd, &value, sizeof(value)) < 0)
 		return 0;
+	if (all.stop)
+		return sd_event_exit(all.event, 0);
 	for (unsigned int i = 0; i < all.wanted.peers; i++) {
 		struct peer *peer = &all.peer[i];
 
@@ -358,7 +361,9 @@ static void *run(void *unused)
 	for (unsigned int i = 0; i < all.count; i++)
 		start_peer(&all.peer[i], i + 2);
 	sd_event_loop(all.event);
-	fatal("the event loop ended");
+	if (!all.stop)
+		fatal("the event loop ended");
+	return NULL;
 }
 
 static void await(const unsigned int *what, unsigned int value)
@@ -373,7 +378,6 @@ void peers_start(unsigned int count, unsigned int port, const char *key_file, in
 		 size_t pages)
 {
 	static char address[64];
-	pthread_t thread;
 
 	snprintf(address, sizeof(address), "tcp://127.0.0.1:%u", port);
 	xpmd_log_open("peers", LOG_ERR);
@@ -386,27 +390,39 @@ void peers_start(unsigned int count, unsigned int port, const char *key_file, in
 	all.count = count;
 	all.peer = calloc(count, sizeof(*all.peer));
 	all.told = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (!all.peer || all.told < 0 || pthread_create(&thread, NULL, run, NULL))
+	if (!all.peer || all.told < 0 || pthread_create(&all.thread, NULL, run, NULL))
 		fatal("no thread");
 	await(&all.ready, count);
 }
 
-void peers_load(unsigned int peers, uint64_t first, uint64_t apart, size_t count, uint64_t *ns)
+static void tell(void)
 {
 	static const uint64_t one = 1;
 
+	if (write(all.told, &one, sizeof(one)) < 0)
+		fatal("eventfd");
+}
+
+void peers_load(unsigned int peers, uint64_t first, uint64_t apart, size_t count, uint64_t *ns)
+{
 	all.wanted.peers = peers;
 	all.wanted.first = first;
 	all.wanted.apart = apart;
 	all.wanted.count = count;
 	all.wanted.ns = ns;
 	change(&all.loading, (int)peers);
-	if (write(all.told, &one, sizeof(one)) < 0)
-		fatal("eventfd");
+	tell();
 	await(&all.loading, 0);
 }
 
 void peers_end(void)
 {
 	all.ended = true;
+}
+
+void peers_stop(void)
+{
+	all.stop = true;
+	tell();
+	pthread_join(all.thread, NULL);
 }

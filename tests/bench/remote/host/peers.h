@@ -19,5 +19,7 @@ void peers_start(unsigned int count, unsigned int port, const char *key_file, in
 void peers_load(unsigned int peers, uint64_t first, uint64_t apart, size_t count, uint64_t *ns);
 /* From now on home may go. */
 void peers_end(void);
+/* Ends the thread, which has what the process's end frees. */
+void peers_stop(void);
 
 #endif /* HOST_PEERS_H */
