@@ -132,6 +132,7 @@ int main(int argc, char **argv)
 		listener = tcp_listen(port);
 		link = tcp_accept(listener);
 		be_got_from(link);
+		close(link);
 		close(listener);
 	} else {
 		struct floor *floor = floor_connect(argv[1], port, false);
@@ -142,12 +143,13 @@ int main(int argc, char **argv)
 		measure(window, link, floor, each, PAGE, "mpi.get", "MPI_Get of 4 KiB");
 		measure(window, link, floor, each, FLOOR_CHUNK, "mpi.get.large",
 			"MPI_Get of 256 KiB");
+		/* From here on rank 0 makes progress again, which the unlock needs. */
+		close(link);
 		MPI_Win_unlock(0, window);
 		floor_close(floor);
 		if (argc == 6 && !results_write(argv[5], "MPI_Get"))
 			fatal("can't write %s", argv[5]);
 	}
-	close(link);
 	MPI_Win_free(&window);
 	MPI_Finalize();
 	return 0;
