@@ -9,6 +9,7 @@
  * wrong byte ends all ranks with status 1.
  */
 #include "data.h"
+#include "end.h"
 
 #include <alloca.h>
 #include <stdbool.h>
@@ -374,6 +375,6 @@ int main(int argc, char **argv)
 	if (rank == 0)
 		printf("check: %d ranks, 1 to %zu bytes: %llu comparisons, all equal\n",
 		       ranks, most, all);
-	MPI_Finalize();
+	end_together(rank, ranks);
 	return 0;
 }

@@ -13,6 +13,7 @@
  * have the processor.
  */
 #include "data.h"
+#include "end.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -141,6 +142,6 @@ int main(int argc, char **argv)
 			one(argv[1], which, bytes, false);
 		}
 	}
-	MPI_Finalize();
+	end_together(rank, ranks);
 	return 0;
 }
