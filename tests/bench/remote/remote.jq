@@ -28,7 +28,8 @@ def plain_table($names):
 
 # p50 and p99 of single operations
 def spread_table($names):
-	(["work", "", "p50, ns", "p99, ns", "samples", "floor, p50", "its p99", "ratio", "to reach"] | line),
+	([rows_of($names)[] | select(.p99 != null) | .unit][0] // "ns") as $unit |
+	(["work", "", "p50, \($unit)", "p99, \($unit)", "samples", "floor, p50", "its p99", "ratio", "to reach"] | line),
 	([range(9)] | map("---") | line),
 	(rows_of($names)[] | select(.p99 != null) |
 		[.text, (if .n then "\(.n) \(.of)" else "" end), "**\(.value | number)**",
