@@ -231,7 +231,7 @@ static void owner(int number)
 		printf("%s: nr_foll_pin_acquired moved\n", kind->name);
 }
 
-/* A file that direct I/O works on, in memory that is no attachment */
+/* Direct I/O works on it, in memory that is no attachment. */
 static void fill_disk(void)
 {
 	void *buffer = map_anon(LENGTH);
