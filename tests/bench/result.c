@@ -3,7 +3,7 @@
 #include "result.h"
 
 #include <errno.h>
-#include <json-c/json.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -272,52 +272,54 @@ void leave_out(const char *name, const char *format, ...)
 
 /* -------------------------------------------------------------------- JSON */
 
-static struct json_object *json_row(const struct result *result)
+/* Takes the value; there is one of everything that is told, or the program ends. */
+static void put(json_t *object, const char *name, json_t *value)
 {
-	struct json_object *row = json_object_new_object();
+	if (json_object_set_new(object, name, value))
+		fatal("no JSON of %s", name);
+}
 
-	json_object_object_add(row, "name", json_object_new_string(result->name));
+static json_t *json_row(const struct result *result)
+{
+	json_t *row = json_object();
+
+	put(row, "name", json_string(result->name));
 	if (result->left_out[0]) {
-		json_object_object_add(row, "left_out", json_object_new_string(result->left_out));
+		put(row, "left_out", json_string(result->left_out));
 		return row;
 	}
 	if (result->n > 0) {
-		json_object_object_add(row, "n", json_object_new_int64((int64_t)result->n));
-		json_object_object_add(row, "of", json_object_new_string(result->of));
+		put(row, "n", json_integer((json_int_t)result->n));
+		put(row, "of", json_string(result->of));
 	}
-	json_object_object_add(row, "text", json_object_new_string(result->text));
-	json_object_object_add(row, "unit", json_object_new_string(result->unit));
-	json_object_object_add(row, "rounds", json_object_new_int((int)result->rounds));
-	json_object_object_add(row, "value", json_object_new_double(result->value));
-	json_object_object_add(row, "median", json_object_new_double(result->median));
+	put(row, "text", json_string(result->text));
+	put(row, "unit", json_string(result->unit));
+	put(row, "rounds", json_integer(result->rounds));
+	put(row, "value", json_real(result->value));
+	put(row, "median", json_real(result->median));
 	if (!isnan(result->p99)) {
-		json_object_object_add(row, "p99", json_object_new_double(result->p99));
-		json_object_object_add(row, "samples",
-				       json_object_new_int64((int64_t)result->samples));
+		put(row, "p99", json_real(result->p99));
+		put(row, "samples", json_integer((json_int_t)result->samples));
 	}
 	if (!isnan(result->ratio))
-		json_object_object_add(row, "ratio", json_object_new_double(result->ratio));
+		put(row, "ratio", json_real(result->ratio));
 	if (!isnan(result->reference_p99))
-		json_object_object_add(row, "reference_p99",
-				       json_object_new_double(result->reference_p99));
+		put(row, "reference_p99", json_real(result->reference_p99));
 	if (!isnan(result->reference)) {
-		json_object_object_add(row, "reference_name",
-				       json_object_new_string(result->reference_name));
-		json_object_object_add(row, "reference",
-				       json_object_new_double(result->reference));
-		json_object_object_add(row, "reference_median",
-				       json_object_new_double(result->reference_median));
+		put(row, "reference_name", json_string(result->reference_name));
+		put(row, "reference", json_real(result->reference));
+		put(row, "reference_median", json_real(result->reference_median));
 	}
 	if (result->goal != GOAL_NONE) {
-		json_object_object_add(row, result->goal == GOAL_RATIO ? "limit_ratio" : "limit",
-				       json_object_new_double(result->limit));
-		json_object_object_add(row, "met", json_object_new_boolean(met(result)));
+		put(row, result->goal == GOAL_RATIO ? "limit_ratio" : "limit",
+		    json_real(result->limit));
+		put(row, "met", json_boolean(met(result)));
 	}
 	return row;
 }
 
 /* Of the module, as sysfs tells it; "" when it doesn't */
-static struct json_object *module_version(void)
+static json_t *module_version(void)
 {
 	FILE *file = fopen("/sys/module/xpmem/srcversion", "re");
 	char line[64] = "";
@@ -326,32 +328,29 @@ static struct json_object *module_version(void)
 		line[strcspn(line, "\n")] = 0;
 	if (file)
 		fclose(file);
-	return json_object_new_string(line);
+	return json_string(line);
 }
 
 bool results_write(const char *path, const char *note)
 {
-	struct json_object *all = json_object_new_object();
-	struct json_object *rows = json_object_new_array();
+	json_t *all = json_object(), *rows = json_array();
 	struct utsname host;
 	int err;
 
 	uname(&host);
-	json_object_object_add(all, "format", json_object_new_int(FORMAT));
-	json_object_object_add(all, "what", json_object_new_string(note ? note : ""));
-	json_object_object_add(all, "kernel", json_object_new_string(host.release));
-	json_object_object_add(all, "module_srcversion", module_version());
-	json_object_object_add(all, "version", json_object_new_int(xpmem_version()));
-	json_object_object_add(all, "cpus",
-			       json_object_new_int64(sysconf(_SC_NPROCESSORS_ONLN)));
-	json_object_object_add(all, "clock",
-			       json_object_new_string(settings.counted ? "instructions" :
-									 "time"));
-	json_object_object_add(all, "memory", json_object_new_int64((int64_t)settings.memory));
+	put(all, "format", json_integer(FORMAT));
+	put(all, "what", json_string(note ? note : ""));
+	put(all, "kernel", json_string(host.release));
+	put(all, "module_srcversion", module_version());
+	put(all, "version", json_integer(xpmem_version()));
+	put(all, "cpus", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
+	put(all, "clock", json_string(settings.counted ? "instructions" : "time"));
+	put(all, "memory", json_integer((json_int_t)settings.memory));
 	for (unsigned int i = 0; i < table->count; i++)
-		json_object_array_add(rows, json_row(&table->result[i]));
-	json_object_object_add(all, "rows", rows);
-	err = json_object_to_file_ext(path, all, JSON_C_TO_STRING_PRETTY);
-	json_object_put(all);
+		if (json_array_append_new(rows, json_row(&table->result[i])))
+			fatal("no JSON of %s", table->result[i].name);
+	put(all, "rows", rows);
+	err = json_dump_file(all, path, JSON_INDENT(2));
+	json_decref(all);
 	return !err;
 }
