@@ -100,8 +100,11 @@ void partitions_new(struct partition p[2], const char *settings)
 /* As its unit does: as another user, and before there is anything to connect to */
 static void start_apart(struct partition *p, const char *net_socket)
 {
-	char base[64];
+	char base[64], *const argv[] = { "xpmemd-net", "--socket", (char *)net_socket, NULL };
+	/* That user need not be able to enter the directory where it was built. */
+	int program = open(XPMEMD_NET, O_RDONLY | O_CLOEXEC);
 
+	ck_assert_int_ge(program, 0);
 	strcpy(base, p->directory);
 	*strrchr(base, '/') = '\0';
 	ck_assert_int_eq(chmod(base, 0711) | chmod(p->directory, 0711), 0);
@@ -111,9 +114,10 @@ static void start_apart(struct partition *p, const char *net_socket)
 		if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setgid(65534) < 0 ||
 				       setuid(65534) < 0))
 			_exit(127);
-		execl(XPMEMD_NET, "xpmemd-net", "--socket", net_socket, NULL);
+		fexecve(program, argv, environ);
 		_exit(127);
 	}
+	close(program);
 }
 
 void partition_start(struct partition *p)
