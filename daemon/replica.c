@@ -337,6 +337,9 @@ static void home_restarted(struct xpmd_replica *replica, struct replica_home *ho
 {
 	bool certain = replica->now < home->usable_until;
 
+	/* Nothing of it stays then, as when the home says so. */
+	if (!certain)
+		xpmd_replica_trace(replica, home, 0, 0, "fence");
 	replica->counts.lost += xpmd_replica_drop_parcels(home);
 	forget_leases(home);
 	for (struct replica_segment *s = xpmd_replica_each(replica, NULL), *next; s; s = next) {
