@@ -30,14 +30,14 @@ hugetlb_under_load() {
 hugetlb_limit() {
 	local holder
 	local -A SECURITY_OWNER
-	SECURITY_FAILED=0
+	security_begin || return
 	partition_restart "$build" "hugetlb_per_user = 2M" || return
 	security_await_up "with hugetlb_per_user"
 	security_mark_log
 	security_home security_share pages hugetlb
 	partition_meet hugetlb.shared
 	if ((XPMEM_GUEST == 2)); then
-		(security_as $SECURITY_USER "$build/tests/cluster/programs/knock" get \
+		(security_as $SECURITY_USER "$SECURITY_PROGRAMS/knock" get \
 			"$(security_segid pages)" hold >/run/knock.hold 2>&1) &
 		holder=$!
 		until [[ -s /run/knock.hold ]] || ! kill -0 $holder; do sleep 0.05; done

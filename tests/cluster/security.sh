@@ -10,6 +10,14 @@
 
 SECURITY_USER=nobody	# owns the segments
 SECURITY_OTHER=daemon
+SECURITY_PROGRAMS=/run/security	# of these users
+
+# The directory of the build may be one that they can't enter.
+security_begin() {
+	SECURITY_FAILED=0
+	install -D -t "$SECURITY_PROGRAMS" "$build/tests/cluster/programs/knock" \
+		"$build/libxpmem/libxpmem.so.0"
+}
 
 security_bad() {
 	echo "WRONG: $*"
@@ -21,9 +29,10 @@ security_as() {
 	local user=$1
 	shift
 	# In a subshell it takes the shell's place, and its process id.
-	((BASH_SUBSHELL == 0)) || exec setpriv --reuid "$user" --regid "$(id -g "$user")" \
-		--clear-groups env HOME=/tmp "$@"
-	setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups env HOME=/tmp "$@"
+	set -- setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups \
+		env HOME=/tmp LD_LIBRARY_PATH="$SECURITY_PROGRAMS" "$@"
+	((BASH_SUBSHELL == 0)) || exec "$@"
+	"$@"
 }
 
 # security_is WHAT WANTED FOUND
@@ -39,7 +48,7 @@ security_is() {
 security_share() {
 	local said=/run/knock.$1
 	rm -f "$said"
-	(security_as $SECURITY_USER "$build/tests/cluster/programs/knock" share "${@:2}" >"$said" 2>&1) &
+	(security_as $SECURITY_USER "$SECURITY_PROGRAMS/knock" share "${@:2}" >"$said" 2>&1) &
 	SECURITY_OWNER[$1]=$!
 	until [[ -s $said ]]; do
 		kill -0 $! 2>/dev/null || break
@@ -61,7 +70,7 @@ security_segid() { cat "$CLUSTER_DIR/segid.$1"; }
 
 # security_get WHAT WANTED USER SEGID [read]
 security_get() {
-	security_is "$1" "$2" "$(security_as "$3" "$build/tests/cluster/programs/knock" get "${@:4}" 2>&1)"
+	security_is "$1" "$2" "$(security_as "$3" "$SECURITY_PROGRAMS/knock" get "${@:4}" 2>&1)"
 }
 
 # security_ask COMMAND EXPRESSION: of the daemon here; the answer is `answer`
@@ -162,7 +171,7 @@ security_guest() { ((XPMEM_GUEST != 2)) || "$@"; }
 cluster_munge() {
 	local denied user
 	local -A SECURITY_OWNER
-	SECURITY_FAILED=0
+	security_begin || return
 	(umask 022 && mkdir -p /run/munge-test)
 	(umask 077 && security_munge_key a)
 	security_munged
@@ -287,7 +296,7 @@ security_attempts() {
 cluster_security() {
 	local refused denied strangers
 	local -A SECURITY_OWNER
-	SECURITY_FAILED=0
+	security_begin || return
 	partition_meet security.up
 	security_await_up "at first"
 	security_home security_share first
