@@ -11,7 +11,7 @@ static struct {
 	enum xpmd_state install_state;
 	int install_error;
 	uint64_t fault, failed;
-	uint32_t error, fails, takes, forgets;
+	uint32_t error, fails, takes, forgets, fences;
 	uint64_t lease;
 	uint32_t leases;
 	enum xpmd_state state[64];
@@ -86,6 +86,15 @@ static void rep_forget(void *ctx, int64_t segid)
 	mod.forgets++;
 }
 
+static void rep_trace(void *ctx, int64_t segid, uint64_t page, const char *event, uint32_t home)
+{
+	(void)ctx;
+	(void)segid;
+	(void)page;
+	(void)home;
+	mod.fences += !strcmp(event, "fence");
+}
+
 static const struct xpmd_replica_ops rep_ops = {
 	.send = script_send,
 	.install = rep_install,
@@ -93,6 +102,7 @@ static const struct xpmd_replica_ops rep_ops = {
 	.fail = rep_fail,
 	.lease = rep_lease,
 	.forget = rep_forget,
+	.trace = rep_trace,
 };
 
 static void hear(uint64_t now, struct xpmd_msg msg)
@@ -420,9 +430,11 @@ START_TEST(replica_home_restarts)
 						 .epoch = 1, .segid = SEG, .first = 10, .count = 1,
 						 .state = XPMD_EXCLUSIVE, .gen = 6 });
 	ck_assert_uint_eq(mod.lease, 4000 + LEASE);
-	/* Again, when the lease is over: nothing is certain. */
+	ck_assert_uint_eq(mod.fences, 0);
+	/* Again, when the lease is over: nothing is certain, and who reads the trace is told. */
 	xpmd_replica_connect(replica, 5000 + LEASE, 1, 502, 1, LEASE);
 	ck_assert_uint_eq(mod.state[10], XPMD_NONE);
+	ck_assert_uint_eq(mod.fences, 1);
 	xpmd_replica_free(replica);
 }
 END_TEST
