@@ -15,7 +15,7 @@ SECURITY_PROGRAMS=/run/security	# of these users
 # The directory of the build may be one that they can't enter.
 security_begin() {
 	SECURITY_FAILED=0
-	install -D -t "$SECURITY_PROGRAMS" "$build/tests/cluster/programs/knock" \
+	install -D -t "$SECURITY_PROGRAMS" "$build"/tests/cluster/programs/{knock,intruder} \
 		"$build/libxpmem/libxpmem.so.0"
 }
 
@@ -274,7 +274,7 @@ cluster_munge() {
 # security_intrude OUTPUT [MUNGE-SOCKET]: the enemy in place of the daemon here
 security_intrude() {
 	install -o $SECURITY_USER -m 600 "$PARTITION_DIR/key.1" /run/intruder.key
-	security_as $SECURITY_USER "$build/tests/cluster/programs/intruder" 2 1 \
+	security_as $SECURITY_USER "$SECURITY_PROGRAMS/intruder" 2 1 \
 		tcp://192.0.2.1:7474 /run/intruder.key "$(security_segid first)" \
 		"$(security_segid second)" "${@:2}" >"$1" 2>"$1.log" ||
 		security_bad "the intruder: $(tail -n 1 "$1.log")"
