@@ -58,6 +58,7 @@
 #define LOST_AFTER	2	/* times in a row that a page raised SIGBUS */
 #define SLOTS		256	/* pages of all ranks */
 #define HUGE		(2UL << 20)
+#define PATIENCE	12000	/* of 10 ms: more than fault_ms of each of a few pages */
 
 static uint64_t pages = 2, burst = 16, operations = 4000000, owner_ms = 150, bound_ms, strict;
 static uint64_t hugetlb;
@@ -89,6 +90,8 @@ struct log {
 	uint64_t slowest;		/* operation */
 	struct call_times call[CALLS];
 	uint32_t readable, lost;	/* pages, at the end */
+	pid_t pid;
+	_Atomic(bool) ended;
 	bool killed;
 	struct op op[];
 };
@@ -341,6 +344,7 @@ static void body(struct cluster *cluster)
 	while (!atomic_load(&shared->stop))
 		usleep(10000);
 	read_all(log, slots, n);
+	atomic_store(&log->ended, true);
 	atomic_fetch_add(&shared->ended, 1);
 	/* nobody's memory goes before all have read it */
 	while (!atomic_load(&shared->leave))
@@ -410,10 +414,38 @@ static uint32_t alive(const struct cluster *cluster)
 	return n;
 }
 
+static void print_stack(pid_t pid)
+{
+	char path[64], line[160];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stack", (int)pid);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		fprintf(stderr, "    %s", line);
+	if (file)
+		fclose(file);
+}
+
+/* No access waits for ever: where those are who have not read all pages by now. */
+static void tell_stuck(const struct cluster *cluster)
+{
+	for (int rank = cluster->first; rank <= cluster->last; rank++) {
+		struct log *log = logs[rank];
+
+		if (log->killed || atomic_load(&log->ended))
+			continue;
+		fprintf(stderr, "rank %d hangs: after %" PRIu64 " operations, %u + %u pages read\n",
+			rank, atomic_load(&log->done), log->readable, log->lost);
+		print_stack(log->pid);
+	}
+}
+
 /* What the parent does while it waits for its ranks */
 static void *conduct(void *arg)
 {
 	const struct cluster *cluster = arg;
+	unsigned int waited = 0;
 	char stop[300];
 
 	snprintf(stop, sizeof(stop), "%s/stop", cluster->exchange);
@@ -425,8 +457,11 @@ static void *conduct(void *arg)
 		usleep(200000);
 	}
 	atomic_store(&shared->stop, true);
-	while (atomic_load(&shared->ended) < alive(cluster))
+	while (atomic_load(&shared->ended) < alive(cluster)) {
 		usleep(10000);
+		if (++waited == PATIENCE)
+			tell_stuck(cluster);
+	}
 	tell_progress(cluster);
 	publish_of(cluster, "ended");
 	await_of(cluster, "ended");
@@ -438,6 +473,7 @@ static void on_started(const struct cluster *cluster, int rank, pid_t pid)
 {
 	static char text[CLUSTER_RANKS * 24];
 
+	logs[rank]->pid = pid;
 	snprintf(text + strlen(text), sizeof(text) - strlen(text), "%d %d\n", rank, (int)pid);
 	if (rank == cluster->last)
 		write_file("pids", text);
