@@ -3,14 +3,15 @@
  * Writes down what ranks read from and wrote to shared registers, and when, for
  * linearize to judge.
  *
- *	history [--operations N] [--registers N] [--writes PERCENT] [--pause N] [--drift PPM]
- *		[--hugetlb N]
+ *	history [--operations N] [--least N] [--strict 1] [--registers N] [--writes PERCENT]
+ *		[--pause N] [--drift PPM] [--hugetlb N]
  *
  * A register is 8 bytes of a page that a rank shares; 8 registers have a page in common.
  * With --hugetlb they are in so many pages of hugetlb, by turns, each in 4 KiB of its own.
  * Every rank does operations on all ranks' registers, chosen at random; each
- * write has a value that no other write has, 0 is what a register is at first.  A line of
- * the files history.RANK in the exchange directory is
+ * write has a value that no other write has, 0 is what a register is at first.  With --least
+ * a rank that has done so many ends when there is a file `stop` in the exchange directory.
+ * With --strict an operation that raises SIGBUS is a failure.  A line of the files history.RANK in the exchange directory is
  *
  *	w PROCESS REGISTER VALUE START END      written; END -: it raised SIGBUS, and may
  *	                                        have happened or not, at any time since
@@ -39,6 +40,7 @@
 #define HUGE		(2UL << 20)
 
 static uint64_t operations = 10000, registers = 32, writes = 40, pause_us = 20, hugetlb;
+static uint64_t least, strict;
 
 struct op {
 	uint64_t value;
@@ -95,6 +97,17 @@ static size_t place(uint64_t reg)
 			 reg * STRIDE;
 }
 
+/* Asked for every so many operations: the directory is another machine's. */
+static bool told_to_stop(const struct cluster *cluster, uint64_t done)
+{
+	char path[300];
+
+	if (!least || done < least || done % 16)
+		return false;
+	snprintf(path, sizeof(path), "%s/stop", cluster->exchange);
+	return !access(path, F_OK);
+}
+
 static void body(struct cluster *cluster)
 {
 	size_t size = hugetlb ? hugetlb * HUGE : (registers + IN_PAGE - 1) / IN_PAGE * PAGE, length;
@@ -121,7 +134,7 @@ static void body(struct cluster *cluster)
 	of[0] = clock_measure(cluster);
 	cluster_meet(cluster, "attached");
 
-	for (; done < operations; done++) {
+	for (; done < operations && !told_to_stop(cluster, done); done++) {
 		struct op *op = &ops[done];
 		uint64_t at = cluster_random(&random) % registers;
 		int rank = (int)(cluster_random(&random) % (uint64_t)cluster->ranks);
@@ -130,6 +143,9 @@ static void body(struct cluster *cluster)
 		op->write = cluster_random(&random) % 100 < writes;
 		op->value = ((uint64_t)cluster->rank + 1) << 40 | (done + 1);
 		do_op(memory[rank] + place(at), op);
+		if (strict && !op->end)
+			fail("rank %d: operation %" PRIu64 " raised SIGBUS, register %u", cluster->rank,
+			     done, op->reg);
 		if (pause_us && cluster_random(&random) % 4 == 0)
 			usleep((useconds_t)(cluster_random(&random) % pause_us));
 	}
@@ -152,7 +168,9 @@ static void body(struct cluster *cluster)
 int main(int argc, char **argv)
 {
 	static const struct cluster_option options[] = {
-		{ "operations", &operations, "of each rank (default 10000)" },
+		{ "operations", &operations, "of each rank, at most (default 10000)" },
+		{ "least", &least, "operations, after which `stop` ends it (default 0: nothing does)" },
+		{ "strict", &strict, "an operation may not raise SIGBUS (default 0)" },
 		{ "registers", &registers, "that each rank shares (default 32)" },
 		{ "writes", &writes, "of 100 operations (default 40)" },
 		{ "pause", &pause_us, "longest pause between operations, in us (default 20)" },
