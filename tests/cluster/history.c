@@ -8,10 +8,11 @@
  *
  * A register is 8 bytes of a page that a rank shares; 8 registers have a page in common.
  * With --hugetlb they are in so many pages of hugetlb, by turns, each in 4 KiB of its own.
- * Every rank does operations on all ranks' registers, chosen at random; each
- * write has a value that no other write has, 0 is what a register is at first.  With --least
- * a rank that has done so many ends when there is a file `stop` in the exchange directory.
- * With --strict an operation that raises SIGBUS is a failure.  A line of the files history.RANK in the exchange directory is
+ * Every rank does operations on all ranks' registers, chosen at random; each write has a
+ * value that no other write has, 0 is what a register is at first.  With --least a rank
+ * that has done so many ends when there is a file `stop` in the exchange directory.  With
+ * --strict an operation that raises SIGBUS is a failure.  A line of the files history.RANK
+ * in the exchange directory is
  *
  *	w PROCESS REGISTER VALUE START END      written; END -: it raised SIGBUS, and may
  *	                                        have happened or not, at any time since

@@ -129,7 +129,7 @@ cluster_fabric_load() {
 # cluster_fabric_until COMMAND...: while there is load
 cluster_fabric_until() {
 	until "$@" >/dev/null; do
-		kill -0 $load 2>/dev/null || { echo "no load any more: $*"; return 1; }
+		kill -0 "$load" 2>/dev/null || { echo "no load any more: $*"; return 1; }
 		sleep 0.1
 	done
 }
@@ -139,7 +139,7 @@ cluster_fabric_judge() {
 	local status=0
 	partition_meet "${CLUSTER_DIR##*/}.enough"
 	touch "$CLUSTER_DIR/stop"
-	wait $load || status=1
+	wait "$load" || status=1
 	partition_meet "${CLUSTER_DIR##*/}.written"
 	((XPMEM_GUEST == 1)) || return $status
 	"$build/tests/cluster/programs/linearize" "$CLUSTER_DIR"/history.* || status=1
@@ -156,7 +156,8 @@ cluster_fabric_by_tls() {
 # Pages pass a fabric: what is right over TLS is right over it, and they did. It is cut
 # under load: nothing is lost, and all goes on by TLS, and by the fabric when it is whole again.
 cluster_fabric() {
-	local status=0 sent received tls load shared=$CLUSTER_DIR to=to$((3 - XPMEM_GUEST)) PARTITION_FABRIC=verbs
+	local status=0 sent received tls load shared=$CLUSTER_DIR to=to$((3 - XPMEM_GUEST))
+	local PARTITION_FABRIC=verbs
 	cluster_fabric_devices || { echo "no soft-RoCE in this kernel"; return 77; }
 	# For slow guests: RoCE finds out that a packet is lost in 2 s.
 	partition_restart "$build" "lease_ms = 9000" || return
