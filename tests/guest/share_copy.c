@@ -148,6 +148,8 @@ static void plain_owner(int unused)
 	board->segid[1] = make_segment(map_anon(SIZE), SIZE);
 	half = map_anon(SIZE);
 	check(munmap(half + SIZE / 2, SIZE / 2) == 0);
+	/* Else it may be one mapping with a thread's stack, and get part of its huge page. */
+	check(madvise(half, SIZE / 2, MADV_NOHUGEPAGE) == 0);
 	board->segid[2] = make_segment(half, SIZE);
 	helper_begin(board->segid[2], XPMEM_SHARE_READ);
 	reach(11);
