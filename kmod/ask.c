@@ -34,10 +34,16 @@
 
 /* What is given up for these, at a time, when there is no memory */
 #define EVICT_PAGES	256U
-#define SPARE_PAGES	4U
 
-/* Room in a memory cgroup that each processor may have set aside */
+/* Of a memory cgroup's room, what each processor may have set aside for itself */
 #define ROOM_PAGES	64U
+
+/*
+ * Page tables and more that mapping the answer takes.  What is freed is set aside by the
+ * processor that frees it, and another one is not given that in time: it kills somebody.
+ * Only what is more than that is there for all.
+ */
+#define SPARE_PAGES	(ROOM_PAGES + 4)
 
 struct xpm_ask {
 	struct xpm_question question;
@@ -116,8 +122,8 @@ static bool is_near_limit(unsigned int pages)
  * Pages for the answer.  A memory cgroup at its limit does not ask shrinkers, so what the
  * same segment has here is given up first: SHARED pages at once; EXCLUSIVE ones are the
  * daemon's to give back, for which the fault waits as it does for an answer.  The spare
- * ones are freed before the answer is mapped, which may take page tables and more; where
- * there is room enough nobody needs them.  *count: of how many the answer may be
+ * ones are freed, all at once, before the answer is mapped; where there is room enough
+ * nobody needs them.  *count: of how many the answer may be
  */
 static struct xpm_pages *pages_alloc(struct xpm_remote *remote, const struct xpm_window *w,
 				     unsigned int *count, long *left)
