@@ -193,15 +193,25 @@ static void op_cancel(void *ctx, int64_t segid, uint64_t first, uint32_t count)
 	}
 }
 
+static bool is_in_recall(const struct xpmd_recall *recall, uint64_t page)
+{
+	return page >= recall->first && page - recall->first < recall->count;
+}
+
 /*
  * Nobody has any of the pages, and the module has forgotten its marks.  What was SHARED
- * is the owner's; what was AWAY is being put back, unless it is dropped.
+ * is the owner's, and does not become so again by a job that is under way; what was AWAY
+ * is being put back, unless it is dropped.
  */
 static void untrap(struct xpmd_export *export, const struct xpmd_recall *recall)
 {
 	struct xpmd_traps *traps = xpmd_worker_traps(export->worker);
 	uint64_t count = recall->count;
 
+	for (struct xpmd_job *job = export->active; job; job = job->active_next)
+		for (uint32_t i = 0; i < job->count; i++)
+			if (is_in_recall(recall, job->first + i))
+				xpmd_job_recall_page(job, i);
 	if (recall->first >= export->pages)
 		return;
 	if (count > export->pages - recall->first)
@@ -233,8 +243,7 @@ static void keep_all_away(struct xpmd_export *export, const struct xpmd_recall *
 {
 	for (struct xpmd_job *job = export->active; job; job = job->active_next)
 		for (uint32_t i = 0; i < job->count && job->type == XPMD_JOB_STORE; i++)
-			if (job->first + i >= recall->first &&
-			    job->first + i - recall->first < recall->count)
+			if (is_in_recall(recall, job->first + i))
 				keep_away(export, job, i);
 }
 

@@ -99,6 +99,16 @@ bool xpmd_job_any_live(struct xpmd_job *job)
 	return false;
 }
 
+bool xpmd_job_is_recalled(struct xpmd_job *job, uint32_t i)
+{
+	return atomic_load(&job->recalled[i / 64]) >> (i % 64) & 1;
+}
+
+void xpmd_job_recall_page(struct xpmd_job *job, uint32_t i)
+{
+	atomic_fetch_or(&job->recalled[i / 64], 1ULL << (i % 64));
+}
+
 int xpmd_results_init(struct xpmd_results *results)
 {
 	pthread_mutex_init(&results->lock, NULL);

@@ -63,6 +63,8 @@ struct xpmd_job {
 	uint8_t before[XPMD_MAX_PAGES];	/* FETCH: enum xpmd_trap */
 	/* Pages still to be done, FETCH: not dropped; the loop may clear bits any time */
 	_Atomic(uint64_t) live[XPMD_MAX_PAGES / 64];
+	/* FETCH, STORE: recalled meanwhile, and nobody has them; the loop may set bits any time */
+	_Atomic(uint64_t) recalled[XPMD_MAX_PAGES / 64];
 	atomic_bool cancelled;	/* FETCH: recalled meanwhile, not to be given up */
 	void *data;		/* count pages, aligned */
 	/* TRAP: whom to tell; pages are count64 then */
@@ -92,6 +94,8 @@ void xpmd_jobs_free(struct xpmd_jobs *jobs);
 bool xpmd_job_is_live(struct xpmd_job *job, uint32_t i);
 void xpmd_job_end_page(struct xpmd_job *job, uint32_t i);
 bool xpmd_job_any_live(struct xpmd_job *job);
+bool xpmd_job_is_recalled(struct xpmd_job *job, uint32_t i);
+void xpmd_job_recall_page(struct xpmd_job *job, uint32_t i);
 
 /*
  * Jobs on their way back: any thread posts, the loop takes all when @fd, an eventfd that

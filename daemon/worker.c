@@ -186,6 +186,30 @@ static bool unprotect(struct xpmd_worker *worker, struct xpmd_uffd *uffd, uint64
 
 /* ---- The worker's jobs */
 
+/*
+ * What the page was before the fetch.  If it was recalled since, nobody has it, and the
+ * module knows no mark of before: nothing.
+ */
+static enum xpmd_trap before(struct xpmd_job *job, uint32_t i)
+{
+	return xpmd_job_is_recalled(job, i) ? XPMD_TRAP_NONE : (enum xpmd_trap)job->before[i];
+}
+
+/*
+ * Pages [@from, @from + @count) of the job become SHARED.  The loop says first that they
+ * are recalled, and looks at their traps then.
+ */
+static void set_shared(struct xpmd_worker *worker, struct xpmd_job *job, uint32_t from,
+		       uint32_t count)
+{
+	for (uint32_t i = from; i < from + count; i++) {
+		if (!xpmd_job_is_recalled(job, i))
+			xpmd_traps_set(worker->traps, job->first + i, 1, XPMD_TRAP_SHARED);
+		if (xpmd_job_is_recalled(job, i))
+			xpmd_traps_set(worker->traps, job->first + i, 1, XPMD_TRAP_NONE);
+	}
+}
+
 static int begin_fetch(struct xpmd_worker *worker, struct xpmd_job *job)
 {
 	int rc = 0;
@@ -194,7 +218,7 @@ static int begin_fetch(struct xpmd_worker *worker, struct xpmd_job *job)
 	for (uint32_t i = 0; i < job->count; i++) {
 		if (!job->again)
 			job->before[i] = (uint8_t)xpmd_traps_get(worker->traps, job->first + i);
-		if (job->before[i] != XPMD_TRAP_SHARED && rc == 0)
+		if (before(job, i) != XPMD_TRAP_SHARED && rc == 0)
 			rc = xpmd_traps_set(worker->traps, job->first + i, 1, XPMD_TRAP_FETCHING);
 	}
 	xpmd_traps_unlock(worker->traps);
@@ -212,10 +236,10 @@ static void undo_fetch(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struc
 	for (uint32_t i = from; i < job->count; i++) {
 		uint64_t page = job->first + i;
 
-		if (job->before[i] == XPMD_TRAP_SHARED) {
+		if (before(job, i) == XPMD_TRAP_SHARED) {
 			xpmd_kchannel_mark(worker->channel, job->segid, page, 1, XPMEM_MARK_REMOTE);
 			xpmd_traps_lock(worker->traps);
-			xpmd_traps_set(worker->traps, page, 1, XPMD_TRAP_SHARED);
+			set_shared(worker, job, i, 1);
 			xpmd_traps_unlock(worker->traps);
 			continue;
 		}
@@ -233,7 +257,7 @@ static bool fetch_again(struct xpmd_worker *worker, struct xpmd_job *job)
 	uint64_t done;
 
 	for (uint32_t i = 0; i < job->count; i++)
-		if (job->before[i] != XPMD_TRAP_SHARED)
+		if (before(job, i) != XPMD_TRAP_SHARED)
 			return false;
 	xpmd_kchannel_copy(worker->channel, job->segid, job->first, job->count, 0, job->data, &done);
 	job->done = (uint32_t)done;
@@ -452,8 +476,10 @@ static void fetch(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpm
 	if (!done)
 		return;
 	xpmd_traps_lock(worker->traps);
-	xpmd_traps_set(worker->traps, job->first, done,
-		       job->state == XPMD_EXCLUSIVE ? XPMD_TRAP_AWAY : XPMD_TRAP_SHARED);
+	if (job->state == XPMD_EXCLUSIVE)
+		xpmd_traps_set(worker->traps, job->first, done, XPMD_TRAP_AWAY);
+	else
+		set_shared(worker, job, 0, (uint32_t)done);
 	xpmd_traps_unlock(worker->traps);
 	if (job->state == XPMD_EXCLUSIVE)
 		job->then = XPMD_NEXT_GIVE_UP;
@@ -492,8 +518,10 @@ static void store(struct xpmd_worker *worker, struct xpmd_uffd *uffd, struct xpm
 		xpmd_kchannel_mark(worker->channel, job->segid, job->first, job->count,
 				  share ? XPMEM_MARK_REMOTE : XPMEM_MARK_CLEAR);
 		xpmd_traps_lock(worker->traps);
-		xpmd_traps_set(worker->traps, job->first, job->count,
-			       share ? XPMD_TRAP_SHARED : XPMD_TRAP_NONE);
+		if (share)
+			set_shared(worker, job, 0, job->count);
+		else
+			xpmd_traps_set(worker->traps, job->first, job->count, XPMD_TRAP_NONE);
 		xpmd_traps_unlock(worker->traps);
 	}
 	xpmd_uffd_wake(uffd, job->address, bytes(job->count));

@@ -118,6 +118,19 @@ bool is_present(const char *address)
 	return entry >> 62;
 }
 
+static void hold(struct module *m, unsigned int nr)
+{
+	pthread_mutex_lock(&m->lock);
+	if (m->hold == nr) {
+		m->hold = 0;
+		m->held = true;
+		pthread_cond_broadcast(&m->changed);
+		while (m->held)
+			pthread_cond_wait(&m->changed, &m->lock);
+	}
+	pthread_mutex_unlock(&m->lock);
+}
+
 /* The lock is not held: the owner's page may have to come first. */
 static int copy(struct module *m, struct xpmem_ctl_copy *arg, char *out)
 {
@@ -141,6 +154,8 @@ static int copy(struct module *m, struct xpmem_ctl_copy *arg, char *out)
 		memcpy(out + i * 4096, page, 4096);
 		arg->out_count++;
 	}
+	if (!(arg->flags & XPMEM_COPY_POPULATE))
+		hold(m, XPMEM_CTL_NR_COPY);
 	return 0;
 }
 
@@ -300,6 +315,7 @@ static int request(struct module *m, unsigned int nr, void *arg, const char *in,
 	}
 	pthread_cond_broadcast(&m->changed);
 	pthread_mutex_unlock(&m->lock);
+	hold(m, nr);
 	return rc;
 }
 
@@ -466,6 +482,34 @@ unsigned int module_mark(struct module *m, int64_t segid, uint64_t page)
 	mark_of = find_home(m, segid)->marks[page];
 	pthread_mutex_unlock(&m->lock);
 	return mark_of;
+}
+
+void module_hold(struct module *m, unsigned int nr)
+{
+	pthread_mutex_lock(&m->lock);
+	m->hold = nr;
+	pthread_mutex_unlock(&m->lock);
+}
+
+void module_await_held(struct module *m)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += WAIT_SECONDS;
+	pthread_mutex_lock(&m->lock);
+	while (!m->held)
+		ck_assert_msg(pthread_cond_timedwait(&m->changed, &m->lock, &until) == 0,
+			      "there was no request to hold");
+	pthread_mutex_unlock(&m->lock);
+}
+
+void module_let_go(struct module *m)
+{
+	pthread_mutex_lock(&m->lock);
+	m->held = false;
+	pthread_cond_broadcast(&m->changed);
+	pthread_mutex_unlock(&m->lock);
 }
 
 int64_t module_get(struct module *m, int64_t segid, bool write)

@@ -54,6 +54,8 @@ struct module {
 	uint64_t grace_until;
 	uint64_t lease[8];		/* until, by partition */
 	unsigned int beats, installs, takes, hellos;
+	unsigned int hold;		/* XPMEM_CTL_NR_, the next such request; 0: none */
+	bool held;
 	uint64_t last_lease;
 };
 
@@ -69,6 +71,13 @@ void module_gone(struct module *m, int64_t segid);
 /* The same of one that the module does not find by its id any more */
 void module_gone_unknown(struct module *m, int64_t segid);
 unsigned int module_mark(struct module *m, int64_t segid, uint64_t page);
+/*
+ * The next request with number @nr is done, and answered when it is let go.  Of copies one
+ * that has nothing populated.
+ */
+void module_hold(struct module *m, unsigned int nr);
+void module_await_held(struct module *m);
+void module_let_go(struct module *m);
 
 /* Elsewhere; errors are negative */
 int64_t module_get(struct module *m, int64_t segid, bool write);	/* bytes */

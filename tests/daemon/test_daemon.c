@@ -179,6 +179,106 @@ START_TEST(recall_keeps)
 }
 END_TEST
 
+static void *load_3(void *value_ret)
+{
+	*(uint64_t *)value_ret = remote_load(3);
+	return NULL;
+}
+
+/* What was copied is of before: nobody has it, nor is it trapped, and it is fetched anew. */
+static uint64_t load_while_recalled(uint32_t reason, void (*change)(uint64_t *word))
+{
+	pthread_t thread;
+	uint64_t value;
+
+	*fakeowner_word(&owner, 3) = 1;
+	module_hold(&p[0].module, XPMEM_CTL_NR_COPY);
+	pthread_create(&thread, NULL, load_3, &value);
+	module_await_held(&p[0].module);
+	module_recall(&p[0].module, SEGID, 3, 1, reason);
+	change(fakeowner_word(&owner, 3));
+	module_let_go(&p[0].module);
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(module_mark(&p[0].module, SEGID, 3), XPMEM_PAGE_SHARED);
+	return value;
+}
+
+static void drop(uint64_t *word)
+{
+	ck_assert_int_eq(madvise(word, 4096, MADV_DONTNEED), 0);
+}
+
+static void drop_and_store(uint64_t *word)
+{
+	drop(word);
+	*word = 2;
+}
+
+static void leave_alone(uint64_t *word)
+{
+	(void)word;
+}
+
+START_TEST(recalled_and_dropped_while_fetched)
+{
+	begin();
+	ck_assert_uint_eq(load_while_recalled(XPMEM_CTL_REASON_CLEAR, drop), 0);
+	*fakeowner_word(&owner, 3) = 3;
+	ck_assert_uint_eq(remote_load(3), 3);
+	end();
+}
+END_TEST
+
+START_TEST(recalled_and_new_while_fetched)
+{
+	begin();
+	ck_assert_uint_eq(load_while_recalled(XPMEM_CTL_REASON_CLEAR, drop_and_store), 2);
+	*fakeowner_word(&owner, 3) = 3;
+	ck_assert_uint_eq(remote_load(3), 3);
+	end();
+}
+END_TEST
+
+START_TEST(recalled_and_kept_while_fetched)
+{
+	begin();
+	ck_assert_uint_eq(load_while_recalled(XPMEM_CTL_REASON_PROTECT, leave_alone), 1);
+	*fakeowner_word(&owner, 3) = 3;
+	ck_assert_uint_eq(remote_load(3), 3);
+	end();
+}
+END_TEST
+
+static void *owner_load_3(void *value_ret)
+{
+	*(uint64_t *)value_ret = *(volatile uint64_t *)fakeowner_word(&owner, 3);
+	return NULL;
+}
+
+/* What comes back to be SHARED with who had it is nobody's any more when it is there. */
+START_TEST(recalled_while_stored)
+{
+	pthread_t thread;
+	uint64_t value;
+
+	begin();
+	remote_store(3, 5);
+	module_hold(&p[0].module, XPMEM_CTL_NR_MARK);
+	pthread_create(&thread, NULL, owner_load_3, &value);
+	module_await_held(&p[0].module);
+	module_recall(&p[0].module, SEGID, 3, 1, XPMEM_CTL_REASON_PROTECT);
+	ck_assert_uint_eq(module_state(&p[1].module, SEGID, 3), XPMEM_PAGE_NONE);
+	module_let_go(&p[0].module);
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(value, 5);
+	ck_assert_uint_eq(remote_load(3), 5);
+	ck_assert_uint_eq(module_mark(&p[0].module, SEGID, 3), XPMEM_PAGE_SHARED);
+	*fakeowner_word(&owner, 3) = 3;
+	ck_assert_uint_eq(remote_load(3), 3);
+	end();
+}
+END_TEST
+
 /* The only copy is elsewhere when the owner moves the memory. */
 START_TEST(mremap_moves_what_is_away)
 {
@@ -625,6 +725,10 @@ int main(void)
 	add_case(suite, "fresh_pages", fresh_pages);
 	add_case(suite, "recall_drops", recall_drops);
 	add_case(suite, "recall_keeps", recall_keeps);
+	add_case(suite, "recalled_and_dropped_while_fetched", recalled_and_dropped_while_fetched);
+	add_case(suite, "recalled_and_new_while_fetched", recalled_and_new_while_fetched);
+	add_case(suite, "recalled_and_kept_while_fetched", recalled_and_kept_while_fetched);
+	add_case(suite, "recalled_while_stored", recalled_while_stored);
 	add_case(suite, "mremap_moves_what_is_away", mremap_moves_what_is_away);
 	add_case(suite, "munmap_drops_what_is_away", munmap_drops_what_is_away);
 	add_case(suite, "fork_brings_all_home", fork_brings_all_home);
