@@ -146,7 +146,10 @@ has "trace of one event" " fault segid=$segid page=[0-9]+ "
 ! grep -vq ' fault ' "$tmp/out" || die "other events: $(cat "$tmp/out")"
 run trace --event fault --segid 123 --seconds 1
 [ ! -s "$tmp/out" ] || die "events of another segment: $(cat "$tmp/out")"
+# Names of commands, which guests of the tests do without: see tests/vm/guest-init
+echo 1 >/sys/kernel/tracing/options/record-cmd
 run trace --event fault --pid "$attacher" --count 3 --seconds 60
+echo 0 >/sys/kernel/tracing/options/record-cmd
 has "trace of one process" "sharer-$attacher "
 run trace --event nonsense --seconds 1
 want 1 "trace of no event"

@@ -190,6 +190,7 @@ suite_guest_names() {
 	for program in build/release/tests/guest/programs/*; do
 		printf 'guest.%s\n' "${program##*/}"
 	done
+	echo guest.cli
 }
 
 suite_mpi_names() {
