@@ -453,8 +453,9 @@ static void free_export(struct xpmd_export *export)
 	if (export->owner)
 		xpmd_owner_close(export->owner);
 	xpmd_worker_stop(export->worker);
-	xpmd_jobs_free(&export->asked);
-	xpmd_jobs_free(&export->limbo);
+	/* The core waits for what it began. */
+	xpmd_results_post_all(&export->exporter->results, &export->asked, ENOENT);
+	xpmd_results_post_all(&export->exporter->results, &export->limbo, ENOENT);
 	xpmd_jobs_free(&export->held);
 	while ((window = export->windows)) {
 		export->windows = window->next;
@@ -497,6 +498,9 @@ static int on_results(sd_event_source *source, int fd, uint32_t revents, void *c
 		job->next = NULL;
 		if (export) {
 			came_back(export, job);
+		} else if (job->type == XPMD_JOB_TRAP) {
+			xpmd_export_attached(exporter, job->partition, job->request, ENOENT);
+			xpmd_job_free(job);
 		} else {
 			job->active_at = NULL;	/* the list went with the segment */
 			xpmd_export_end(&nowhere, job);

@@ -139,6 +139,17 @@ void xpmd_results_post(struct xpmd_results *results, struct xpmd_job *job)
 		return;
 }
 
+void xpmd_results_post_all(struct xpmd_results *results, struct xpmd_jobs *jobs, uint32_t error)
+{
+	struct xpmd_job *job;
+
+	while ((job = xpmd_jobs_take(jobs))) {
+		job->error = error;
+		job->done = 0;
+		xpmd_results_post(results, job);
+	}
+}
+
 struct xpmd_job *xpmd_results_take(struct xpmd_results *results)
 {
 	struct xpmd_job *first;

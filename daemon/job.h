@@ -110,6 +110,8 @@ struct xpmd_results {
 int xpmd_results_init(struct xpmd_results *results);
 void xpmd_results_destroy(struct xpmd_results *results);
 void xpmd_results_post(struct xpmd_results *results, struct xpmd_job *job);
+/* All of @jobs, which were not done: @error, positive, says why */
+void xpmd_results_post_all(struct xpmd_results *results, struct xpmd_jobs *jobs, uint32_t error);
 /* The first of a list */
 struct xpmd_job *xpmd_results_take(struct xpmd_results *results);
 

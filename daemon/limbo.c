@@ -14,6 +14,9 @@
  * is still in the userfaultfd: a thread of the owner that touches it before its content
  * has come waits (@held, or behind the worker's jobs), as nothing may be put there
  * first.
+ *
+ * Who waits for a page where the memory was (a thread of the owner, or another process
+ * that has it attached) is woken by the event: nothing comes there any more.
  */
 #include "daemon.h"
 #include "export.h"
@@ -182,6 +185,7 @@ void xpmd_limbo_moved(struct xpmd_export *export, uint64_t from, uint64_t to, ui
 		(struct xpmd_move){ from, to, bytes, xpmd_now() + MOVE_NS };
 	close_windows(export, first, count);
 	take_out(export, first, count, from, to);
+	xpmd_worker_wake(export->worker, from, bytes);
 	let_go(export, to, bytes);
 }
 
@@ -193,6 +197,7 @@ void xpmd_limbo_unmapped(struct xpmd_export *export, uint64_t start, uint64_t en
 		return;
 	close_windows(export, first, count);
 	take_out(export, first, count, 0, 0);
+	xpmd_worker_wake(export->worker, start, end - start);
 	let_go(export, 0, 0);
 }
 

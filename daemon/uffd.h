@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A userfaultfd of an owner.  The requests wait for the owner's mmap_lock and are made
- * by workers alone; reading events is the loop's.
+ * A userfaultfd of an owner.  The requests, but to wake, wait for the owner's mmap_lock
+ * and are made by workers alone; reading events is the loop's.
  */
 #ifndef XPMD_UFFD_H
 #define XPMD_UFFD_H

@@ -626,9 +626,6 @@ static void put_and_unlock(struct xpmd_worker *worker)
 	pthread_mutex_unlock(&worker->lock);
 	if (!last)
 		return;
-	xpmd_jobs_free(&worker->work.jobs);
-	xpmd_jobs_free(&worker->resolve.jobs);
-	xpmd_jobs_free(&worker->waiting);
 	xpmd_uffd_put(worker->uffd);
 	xpmd_traps_free(worker->traps);
 	sem_destroy(&worker->work.more);
@@ -746,6 +743,9 @@ void xpmd_worker_stop(struct xpmd_worker *worker)
 		return;
 	pthread_mutex_lock(&worker->lock);
 	worker->stop = true;
+	xpmd_results_post_all(worker->results, &worker->work.jobs, ENOENT);
+	xpmd_results_post_all(worker->results, &worker->resolve.jobs, ENOENT);
+	xpmd_results_post_all(worker->results, &worker->waiting, ENOENT);
 	wake_threads(worker);
 	put_and_unlock(worker);
 }
@@ -760,6 +760,14 @@ void xpmd_worker_connect(struct xpmd_worker *worker, struct xpmd_uffd *uffd)
 	wake_threads(worker);
 	pthread_mutex_unlock(&worker->lock);
 	xpmd_uffd_put(before);
+}
+
+void xpmd_worker_wake(struct xpmd_worker *worker, uint64_t address, uint64_t bytes)
+{
+	pthread_mutex_lock(&worker->lock);
+	if (worker->uffd)
+		xpmd_uffd_wake(worker->uffd, address, bytes);
+	pthread_mutex_unlock(&worker->lock);
 }
 
 static struct queue *queue_of(struct xpmd_worker *worker, const struct xpmd_job *job)

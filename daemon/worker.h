@@ -22,11 +22,13 @@ struct xpmd_worker;
 
 int xpmd_worker_new(struct xpmd_worker **ret, struct xpmd_kchannel *channel, int64_t segid,
 		    uint64_t start, uint64_t pages, struct xpmd_results *results);
-/* Jobs that were not begun are freed; those that were come back as results. */
+/* All jobs come back as results; those that were not begun at once, with error ENOENT. */
 void xpmd_worker_stop(struct xpmd_worker *worker);
 
 /* NULL: the owner's helper is not connected.  Takes no reference of the caller's. */
 void xpmd_worker_connect(struct xpmd_worker *worker, struct xpmd_uffd *uffd);
+/* Threads that wait in [address, + bytes) look again what is there.  Waits for nothing. */
+void xpmd_worker_wake(struct xpmd_worker *worker, uint64_t address, uint64_t bytes);
 void xpmd_worker_queue(struct xpmd_worker *worker, struct xpmd_job *job);
 /* Of the resolver's, but after all that the worker has to do already */
 void xpmd_worker_queue_behind(struct xpmd_worker *worker, struct xpmd_job *job);

@@ -100,7 +100,7 @@ struct log {
 static struct {
 	_Atomic(bool) stop, leave;
 	_Atomic(uint64_t) late;		/* ns in which this partition did not run */
-	_Atomic(uint32_t) attached, ended;
+	_Atomic(uint32_t) attached;
 } *shared;
 static struct log *logs[CLUSTER_RANKS];
 
@@ -345,7 +345,6 @@ static void body(struct cluster *cluster)
 		usleep(10000);
 	read_all(log, slots, n);
 	atomic_store(&log->ended, true);
-	atomic_fetch_add(&shared->ended, 1);
 	/* nobody's memory goes before all have read it */
 	while (!atomic_load(&shared->leave))
 		usleep(10000);
@@ -414,6 +413,16 @@ static uint32_t alive(const struct cluster *cluster)
 	return n;
 }
 
+/* Whose end is not over yet */
+static uint32_t reading(const struct cluster *cluster)
+{
+	uint32_t n = 0;
+
+	for (int rank = cluster->first; rank <= cluster->last; rank++)
+		n += !logs[rank]->killed && !atomic_load(&logs[rank]->ended);
+	return n;
+}
+
 static void print_stack(pid_t pid)
 {
 	char path[64], line[160];
@@ -457,7 +466,7 @@ static void *conduct(void *arg)
 		usleep(200000);
 	}
 	atomic_store(&shared->stop, true);
-	while (atomic_load(&shared->ended) < alive(cluster)) {
+	while (reading(cluster)) {
 		usleep(10000);
 		if (++waited == PATIENCE)
 			tell_stuck(cluster);

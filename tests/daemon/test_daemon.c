@@ -321,6 +321,98 @@ START_TEST(munmap_drops_what_is_away)
 }
 END_TEST
 
+static void *load_word(void *word)
+{
+	return (void *)(uintptr_t)*(volatile uint64_t *)word;
+}
+
+static void *recall_30(void *unused)
+{
+	module_recall(&p[0].module, SEGID, 30, 1, XPMEM_CTL_REASON_UNMAP);
+	return unused;
+}
+
+/* A thread waits for page 30, which is elsewhere, while its memory is changed: what it loads */
+static uint64_t load_while_changed(void (*change)(uint64_t *word))
+{
+	pthread_t loader, recaller;
+	char reply[4096] = "";
+	void *value;
+
+	remote_store(30, 5);
+	module_hold(&p[1].module, XPMEM_CTL_NR_TAKE);
+	pthread_create(&loader, NULL, load_word, fakeowner_word(&owner, 30));
+	module_await_held(&p[1].module);
+	pthread_create(&recaller, NULL, recall_30, NULL);
+	while (!strstr(reply, "\"recalls\":1"))
+		partition_ask(&p[0], "{\"command\": \"counters\"}\n", reply, sizeof(reply));
+	module_let_go(&p[1].module);
+	pthread_join(recaller, NULL);
+	change(fakeowner_word(&owner, 30));
+	pthread_join(loader, &value);
+	return (uintptr_t)value;
+}
+
+static void map_anew(uint64_t *word)
+{
+	ck_assert_ptr_eq(mmap(word, 4096, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), word);
+}
+
+START_TEST(munmap_while_waited_for)
+{
+	begin();
+	ck_assert_uint_eq(load_while_changed(map_anew), 0);
+	end();
+}
+END_TEST
+
+static uint64_t *moved_to;
+
+static void move_away(uint64_t *word)
+{
+	moved_to = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_eq(mremap(word, 4096, 4096,
+				MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, moved_to),
+			 moved_to);
+}
+
+START_TEST(mremap_while_waited_for)
+{
+	begin();
+	ck_assert_uint_eq(load_while_changed(move_away), 0);
+	ck_assert_uint_eq(*(volatile uint64_t *)moved_to, 5);
+	end();
+}
+END_TEST
+
+static unsigned long directory_bytes(void)
+{
+	static const char name[] = "\"directory_bytes\":";
+	char reply[4096];
+
+	partition_ask(&p[0], "{\"command\": \"counters\"}\n", reply, sizeof(reply));
+	return strtoul(strstr(reply, name) + sizeof(name) - 1, NULL, 10);
+}
+
+/* Nothing is kept of a segment whose owner ends between a recall and what it is for. */
+START_TEST(gone_while_unmapped)
+{
+	unsigned long before;
+
+	begin();
+	before = directory_bytes();
+	remote_store(30, 5);
+	ck_assert_uint_gt(directory_bytes(), before);
+	recall_30(NULL);
+	module_gone(&p[0].module, SEGID);
+	for (int i = 0; i < 500 && directory_bytes() > before; i++)
+		usleep(20000);
+	ck_assert_uint_le(directory_bytes(), before);
+	end();
+}
+END_TEST
+
 START_TEST(fork_brings_all_home)
 {
 	begin();
@@ -731,6 +823,9 @@ int main(void)
 	add_case(suite, "recalled_while_stored", recalled_while_stored);
 	add_case(suite, "mremap_moves_what_is_away", mremap_moves_what_is_away);
 	add_case(suite, "munmap_drops_what_is_away", munmap_drops_what_is_away);
+	add_case(suite, "munmap_while_waited_for", munmap_while_waited_for);
+	add_case(suite, "mremap_while_waited_for", mremap_while_waited_for);
+	add_case(suite, "gone_while_unmapped", gone_while_unmapped);
 	add_case(suite, "fork_brings_all_home", fork_brings_all_home);
 	add_case(suite, "gone", gone);
 	add_case(suite, "released", released);
