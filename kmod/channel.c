@@ -60,12 +60,17 @@ static LIST_HEAD(urgent);
 static LIST_HEAD(notices);
 static LIST_HEAD(ordinary);
 
-static u64 unmapped_at;			/* since when UNMAP is to be read; 0: is not */
-static s64 unmapped_segid;
+static bool suspect;			/* has not answered in time, nor shown since that it lives */
+static struct {
+	s64 segid;
+	u64 until;			/* it is to be read by then; 0: nobody waits */
+	bool queued;
+	bool again;			/* and once more then: see xpm_channel_unmapped() */
+} unmap;
 
 static DECLARE_WAIT_QUEUE_HEAD(readable);
-static void watch_unmapped(struct work_struct *work);
-static DECLARE_DELAYED_WORK(unmapped_work, watch_unmapped);
+static void watch_unmap(struct work_struct *work);
+static DECLARE_DELAYED_WORK(unmap_work, watch_unmap);
 
 void xpm_channel_init(void)
 {
@@ -74,7 +79,7 @@ void xpm_channel_init(void)
 
 void xpm_channel_exit(void)
 {
-	cancel_delayed_work_sync(&unmapped_work);
+	cancel_delayed_work_sync(&unmap_work);
 }
 
 void xpm_channel_lock(void)
@@ -185,6 +190,7 @@ struct xpm_question *xpm_channel_pin(u64 id)
 	struct xpm_question *question;
 
 	spin_lock(&lock);
+	suspect = false;
 	question = find(id);
 	if (question)
 		question->pinned = true;
@@ -313,7 +319,8 @@ static void leave(enum state to)
 	int i;
 
 	WRITE_ONCE(state, to);
-	unmapped_at = 0;
+	unmap.until = 0;
+	unmap.queued = unmap.again = suspect = false;
 	hash_for_each(questions, i, question, node) {
 		if (is_fleeting(question) && !question->pinned && !question->done)
 			finish(question, -ENOTCONN);
@@ -362,41 +369,78 @@ void xpm_channel_overdue(const struct xpm_question *question)
 	spin_lock(&lock);
 	if (!question->done && !list_empty(&question->queued))
 		hung = fence();
+	else if (!question->done && state == READY)
+		suspect = true;
 	spin_unlock(&lock);
 	kill_hung(hung);
 }
 
-void xpm_channel_unmapped(s64 segid)
+static u64 patience(void)
 {
-	bool first;
-
-	spin_lock(&lock);
-	first = state == READY && !unmapped_at;
-	if (first) {
-		unmapped_at = ktime_get_boottime_ns();
-		unmapped_segid = segid;
-	}
-	spin_unlock(&lock);
-	if (first) {
-		mod_delayed_work(system_wq, &unmapped_work,
-				 nsecs_to_jiffies(xpm_channel_lease_ns() + XPM_CHANNEL_SLACK_NS) +
-				 1);
-		wake_up_interruptible(&readable);
-	}
+	return lease_ns + skew_ns + XPM_CHANNEL_SLACK_NS;
 }
 
-/* That of a later one is queued anew when this runs for one that was read. */
-static void watch_unmapped(struct work_struct *work)
+/*
+ * What is left of lease + skew + 50 ms, in which an owner goes on, when the daemon has not
+ * answered in time; with a lease of more than 3 s in proportion.
+ */
+static u64 last_patience(void)
 {
-	u64 limit = xpm_channel_lease_ns() + XPM_CHANNEL_SLACK_NS, now;
+	return max(lease_ns / 60, 2 * XPM_CHANNEL_SLACK_NS) - XPM_CHANNEL_SLACK_NS;
+}
+
+static void look_at_unmap(u64 after_ns)
+{
+	mod_delayed_work(system_wq, &unmap_work, nsecs_to_jiffies(after_ns) + 1);
+}
+
+/*
+ * That the daemon reads this does not say that it reads the userfaultfd, where the event
+ * comes a moment later.  So it is told again when half of its time is over: who reads that
+ * has read the other, too, in the same turn of its loop.
+ */
+void xpm_channel_unmapped(s64 segid)
+{
+	bool told = false;
+	u64 now, until;
+
+	spin_lock(&lock);
+	if (state == READY) {
+		now = ktime_get_boottime_ns();
+		until = now + (suspect ? last_patience() : patience());
+		told = !unmap.queued || until < unmap.until;
+		unmap.again = true;
+	}
+	if (told) {
+		unmap.segid = segid;
+		unmap.until = until;
+		unmap.queued = true;
+		look_at_unmap(until - now);
+	}
+	spin_unlock(&lock);
+	if (told)
+		wake_up_interruptible(&readable);
+}
+
+static void watch_unmap(struct work_struct *work)
+{
 	struct pid *hung = NULL;
+	bool told = false;
+	u64 now;
 
 	spin_lock(&lock);
 	now = ktime_get_boottime_ns();
-	if (unmapped_at && now >= unmapped_at + limit)
+	if (unmap.queued && now >= unmap.until) {
 		hung = fence();
+	} else if (unmap.until) {
+		told = !unmap.queued;
+		unmap.queued = true;
+		look_at_unmap(now < unmap.until ? unmap.until - now : 0);
+	}
 	spin_unlock(&lock);
 	kill_hung(hung);
+	if (told)
+		wake_up_interruptible(&readable);
 }
 
 int xpm_channel_check(void)
@@ -464,6 +508,7 @@ u64 xpm_channel_beat(bool renews)
 	u64 now = ktime_get_boottime_ns();
 
 	spin_lock(&lock);
+	suspect = false;
 	if (renews && !list_empty(&urgent))
 		now = 0;
 	else if (state == READY)
@@ -479,7 +524,7 @@ static bool is_readable(void)
 	struct xpmem_ctl_record unused;
 	struct xpm_notice *notice;
 
-	if (!list_empty(&urgent) || !list_empty(&ordinary) || unmapped_at || state != READY)
+	if (!list_empty(&urgent) || !list_empty(&ordinary) || unmap.queued || state != READY)
 		return true;
 	list_for_each_entry(notice, &notices, queued)
 		if (notice->fill(notice, &unused))
@@ -532,14 +577,18 @@ static enum delivery deliver_unmapped(void __user *to)
 {
 	struct xpmem_ctl_record record = {
 		.type = XPMEM_CTL_UNMAP,
-		.segid = unmapped_segid,
+		.segid = unmap.segid,
 	};
 
-	if (!unmapped_at)
+	if (!unmap.queued)
 		return NOTHING;
 	if (!give(to, &record))
 		return NO_PAGE;
-	unmapped_at = 0;
+	unmap.queued = false;
+	unmap.until = unmap.again ? ktime_get_boottime_ns() + patience() : 0;
+	if (unmap.again)
+		look_at_unmap(patience() / 2);
+	unmap.again = false;
 	return DELIVERED;
 }
 
@@ -570,6 +619,7 @@ static enum delivery deliver(void __user *to)
 
 	do {
 		spin_lock(&lock);
+		suspect = false;
 		gone = NULL;
 		delivery = deliver_question(&urgent, to);
 		if (delivery == NOTHING)

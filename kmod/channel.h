@@ -98,13 +98,14 @@ u64 xpm_channel_leases_until(void);
 /*
  * The question's time is over.  If the daemon has not even read it, it does not do what
  * it has to: it is treated as if it had closed the channel, its descriptor serves
- * nothing any more, and it is killed.
+ * nothing any more, and it is killed.  If it has read it, it may be late, or hang.
  */
 void xpm_channel_overdue(const struct xpm_question *question);
 /*
- * Memory of a shared segment is unmapped, which the daemon is to read by userfaultfd.  It
- * is told, and fenced if it does not read that in time either.  Any lock may be held
- * under which one may sleep.
+ * Memory of a shared segment is about to be unmapped, which the daemon is to read by
+ * userfaultfd.  It is told, and fenced if it does not read that in time either: at once
+ * if it has just not answered a question in time.  Any lock may be held under which one
+ * may sleep.
  */
 void xpm_channel_unmapped(s64 segid);
 

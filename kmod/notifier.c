@@ -143,7 +143,7 @@ int xpm_notifier_wait_recalls(struct xpm_segment *segment)
 				       !xpm_notifier_recalls(segment));
 }
 
-static bool invalidate_block(struct xpm_rmap_range *range, unsigned long seq)
+static void invalidate_block(struct xpm_rmap_range *range, unsigned long seq)
 {
 	struct xpm_segment *segment = range->segment;
 	unsigned int marks, gone;
@@ -162,7 +162,7 @@ static bool invalidate_block(struct xpm_rmap_range *range, unsigned long seq)
 	xpm_stats_add(XPM_STAT_INVALIDATIONS, 1);
 	if (!marks) {
 		trace_xpmem_invalidate(range, 0, true, false, 0);
-		return true;
+		return;
 	}
 	start = ktime_get();
 	gone = xpm_rmap_notifier_invalidate(range, marks);
@@ -175,7 +175,6 @@ static bool invalidate_block(struct xpm_rmap_range *range, unsigned long seq)
 	xpm_stats_add(XPM_STAT_INVALIDATED_EXTERNAL, 1);
 	trace_xpmem_invalidate(range, marks, true, false,
 			       ktime_to_ns(ktime_sub(ktime_get(), start)));
-	return true;
 }
 
 /*
@@ -281,13 +280,13 @@ static bool invalidate(struct mmu_interval_notifier *notifier,
 		.content_stays = content_stays(segment, vm_range->event),
 	};
 
+	if (!mmu_notifier_range_blockable(vm_range))
+		return invalidate_nonblock(&range, seq);
+	invalidate_block(&range, seq);
 	/* Whoever unmaps what was registered with userfaultfd waits for who reads that. */
-	if (segment->share && vm_range->event == MMU_NOTIFY_UNMAP && !range.content_stays &&
-	    mmu_notifier_range_blockable(vm_range))
+	if (segment->share && vm_range->event == MMU_NOTIFY_UNMAP && !range.content_stays)
 		xpm_channel_unmapped(segment->id.value);
-	if (mmu_notifier_range_blockable(vm_range))
-		return invalidate_block(&range, seq);
-	return invalidate_nonblock(&range, seq);
+	return true;
 }
 
 static const struct mmu_interval_notifier_ops notifier_ops = {

@@ -10,7 +10,8 @@
  * it has not read.  So the leases of all who have the page have run out by then.
  *
  *  - A daemon that has read it may answer later.  It goes on with the recall, and gives
- *    nobody the page before it is done.
+ *    nobody the page before it is done.  Or it hangs: an owner that unmaps needs it once
+ *    more, see xpm_channel_unmapped().
  *  - One that has not, hangs, or has just begun.  It may hold marks for true that are
  *    forgotten now: it is fenced, and killed.
  *  - Without one the wait ends when all leases have run out, which may be before.

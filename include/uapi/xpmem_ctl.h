@@ -107,9 +107,9 @@ enum {
 	 * not wait for the owner: its mmap_lock may be held.
 	 * GONE: a segment that is shared is no more.  COMPLETE it likewise.
 	 * UNMAP: memory of a segment that is shared is unmapped or moved, and nobody else
-	 * has a page of it.  The owner waits until this is read from its userfaultfd; so a
-	 * daemon that reads nothing is found by this.  One stands for all that there are
-	 * until it is read.  No question.
+	 * has a page of it (any more).  The owner waits until this is read from its
+	 * userfaultfd; so a daemon that reads nothing is found by this.  One stands for all
+	 * that there are until it is read, and comes again later.  No question.
 	 */
 	XPMEM_CTL_RECALL = 16,
 	XPMEM_CTL_GONE,

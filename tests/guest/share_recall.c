@@ -397,8 +397,14 @@ static void bounded(bool close_it)
 	ctl_begin();
 }
 
-/* A daemon that reads nothing: it can renew nothing, and is killed in the end */
-static void hung_daemon(int reads_nothing)
+enum hung {
+	HUNG_MARKED,		/* when there is something to be read, and it can renew nothing */
+	HUNG_AT_ONCE,
+	HUNG_AFTER_READING,
+};
+
+/* A daemon that does nothing any more from some moment on; it is killed in the end. */
+static void hung_daemon(int when)
 {
 	struct xpmem_ctl_beat beat = { .size = sizeof(beat) };
 	struct pollfd readable = { .events = POLLIN };
@@ -407,7 +413,7 @@ static void hung_daemon(int reads_nothing)
 	atomic_store(&board->count[9], 0);
 	count_up(8);
 	await_count(9, 1);
-	if (reads_nothing) {
+	if (when == HUNG_AT_ONCE) {
 		reach(2);
 		raise(SIGSTOP);
 	}
@@ -417,6 +423,10 @@ static void hung_daemon(int reads_nothing)
 	readable.fd = ctl;
 	check(poll(&readable, 1, -1) == 1 && readable.revents & POLLIN);
 	check_errno(ioctl(ctl, XPMEM_CTL_IOC_BEAT, &beat), EAGAIN);
+	if (when == HUNG_AFTER_READING) {
+		ctl_expect(XPMEM_CTL_RECALL);
+		ctl_expect_none(0);
+	}
 	raise(SIGSTOP);
 }
 
@@ -431,7 +441,7 @@ static void hung_at_munmap(void)
 	int status;
 
 	ctl_end();
-	daemon = spawn(hung_daemon, 1);
+	daemon = spawn(hung_daemon, HUNG_AT_ONCE);
 	await_count(8, 1);
 	start(MUNMAP);
 	since = ctl_now();
@@ -448,6 +458,35 @@ static void hung_at_munmap(void)
 	ctl_begin();
 }
 
+/*
+ * It has read what the owner waits for, and hangs then: it may be late, so the owner goes on
+ * when all leases have run out; but then it has no time to read its userfaultfd.
+ */
+static void hung_after_reading(void)
+{
+	uint64_t fences = read_number("/proc/xpmem/counters", "fences"), since, took;
+	pid_t daemon;
+	int status;
+
+	ctl_end();
+	daemon = spawn(hung_daemon, HUNG_AFTER_READING);
+	await_count(8, 1);
+	start(MUNMAP);
+	since = ctl_now();
+	count_up(9);
+	check(waitpid(daemon, &status, 0) == daemon);
+	took = (ctl_now() - since) / 1000000;
+	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	check(read_number("/proc/xpmem/counters", "fences") == fences + 1);
+	await_that(atomic_load(&board->count[1]));
+	if (took < 1000 + SKEW_MS || took > 2000 * slowness())
+		fail("hung after reading: the daemon was killed after %lu ms", (unsigned long)took);
+	printf("hung after reading: the daemon was killed after %lu ms\n", (unsigned long)took);
+	reach(4);
+	join(owner_pid());
+	ctl_begin();
+}
+
 static void hung(void)
 {
 	uint64_t fences = read_number("/proc/xpmem/counters", "fences"), since, took;
@@ -455,7 +494,7 @@ static void hung(void)
 	int status;
 
 	ctl_end();
-	daemon = spawn(hung_daemon, 0);
+	daemon = spawn(hung_daemon, HUNG_MARKED);
 	await_count(8, 1);
 	start(DONTNEED);
 	since = ctl_now();
@@ -543,6 +582,7 @@ int main(void)
 	bounded(false);
 	hung();
 	hung_at_munmap();
+	hung_after_reading();
 	ctl_end();
 	return 0;
 }
