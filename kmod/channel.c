@@ -26,6 +26,7 @@
 
 #include <linux/hashtable.h>
 #include <linux/ktime.h>
+#include <linux/math64.h>
 #include <linux/pagemap.h>
 #include <linux/pid.h>
 #include <linux/random.h>
@@ -386,7 +387,7 @@ static u64 patience(void)
  */
 static u64 last_patience(void)
 {
-	return max(lease_ns / 60, 2 * XPM_CHANNEL_SLACK_NS) - XPM_CHANNEL_SLACK_NS;
+	return max_t(u64, div_u64(lease_ns, 60), 2 * XPM_CHANNEL_SLACK_NS) - XPM_CHANNEL_SLACK_NS;
 }
 
 static void look_at_unmap(u64 after_ns)
