@@ -430,73 +430,16 @@ static void hung_daemon(int when)
 	raise(SIGSTOP);
 }
 
-/*
- * A daemon that reads nothing, and an owner that unmaps memory nobody else has: it would
- * wait for who reads its userfaultfd.
- */
-static void hung_at_munmap(void)
+static void hung(enum hung when, enum how how, const char *what)
 {
 	uint64_t fences = read_number("/proc/xpmem/counters", "fences"), since, took;
 	pid_t daemon;
 	int status;
 
 	ctl_end();
-	daemon = spawn(hung_daemon, HUNG_AT_ONCE);
+	daemon = spawn(hung_daemon, (int)when);
 	await_count(8, 1);
-	start(MUNMAP);
-	since = ctl_now();
-	count_up(9);
-	check(waitpid(daemon, &status, 0) == daemon);
-	took = (ctl_now() - since) / 1000000;
-	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	check(read_number("/proc/xpmem/counters", "fences") == fences + 1);
-	if (took < 1000 + SKEW_MS || took > 2000 * slowness())
-		fail("hung at munmap: the daemon was killed after %lu ms", (unsigned long)took);
-	await_that(atomic_load(&board->count[1]));
-	reach(4);
-	join(owner_pid());
-	ctl_begin();
-}
-
-/*
- * It has read what the owner waits for, and hangs then: it may be late, so the owner goes on
- * when all leases have run out; but then it has no time to read its userfaultfd.
- */
-static void hung_after_reading(void)
-{
-	uint64_t fences = read_number("/proc/xpmem/counters", "fences"), since, took;
-	pid_t daemon;
-	int status;
-
-	ctl_end();
-	daemon = spawn(hung_daemon, HUNG_AFTER_READING);
-	await_count(8, 1);
-	start(MUNMAP);
-	since = ctl_now();
-	count_up(9);
-	check(waitpid(daemon, &status, 0) == daemon);
-	took = (ctl_now() - since) / 1000000;
-	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	check(read_number("/proc/xpmem/counters", "fences") == fences + 1);
-	await_that(atomic_load(&board->count[1]));
-	if (took < 1000 + SKEW_MS || took > 2000 * slowness())
-		fail("hung after reading: the daemon was killed after %lu ms", (unsigned long)took);
-	printf("hung after reading: the daemon was killed after %lu ms\n", (unsigned long)took);
-	reach(4);
-	join(owner_pid());
-	ctl_begin();
-}
-
-static void hung(void)
-{
-	uint64_t fences = read_number("/proc/xpmem/counters", "fences"), since, took;
-	pid_t daemon;
-	int status;
-
-	ctl_end();
-	daemon = spawn(hung_daemon, HUNG_MARKED);
-	await_count(8, 1);
-	start(DONTNEED);
+	start(how);
 	since = ctl_now();
 	count_up(9);
 	/* First: to who waits for others a child that was killed is one that failed. */
@@ -506,8 +449,10 @@ static void hung(void)
 	check(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	check(read_number("/proc/xpmem/counters", "fences") == fences + 1);
 	if (took < 1000 + SKEW_MS || took > 2000 * slowness())
-		fail("hung: the owner went on after %lu ms", (unsigned long)took);
-	printf("hung: the owner waited %lu ms\n", (unsigned long)took);
+		fail("hung %s: it was killed, and the owner went on, after %lu ms", what,
+		     (unsigned long)took);
+	printf("hung %s: it was killed, and the owner went on, after %lu ms\n", what,
+	       (unsigned long)took);
 	reach(4);
 	join(owner_pid());
 	ctl_begin();
@@ -580,9 +525,14 @@ int main(void)
 	marked_meanwhile();
 	bounded(true);
 	bounded(false);
-	hung();
-	hung_at_munmap();
-	hung_after_reading();
+	hung(HUNG_MARKED, DONTNEED, "when there is a recall");
+	/* Nobody else has the memory: who unmaps it would wait for who reads its userfaultfd. */
+	hung(HUNG_AT_ONCE, MUNMAP, "at munmap");
+	/*
+	 * What it has read may be answered late, so the owner goes on when all leases have
+	 * run out; but then it has no time to read the userfaultfd.
+	 */
+	hung(HUNG_AFTER_READING, MUNMAP, "after reading a recall");
 	ctl_end();
 	return 0;
 }
