@@ -410,7 +410,6 @@ static void hung_daemon(int when)
 	struct pollfd readable = { .events = POLLIN };
 
 	ctl_begin_with(1000, FAULT_MS);
-	atomic_store(&board->count[9], 0);
 	count_up(8);
 	await_count(9, 1);
 	if (when == HUNG_AT_ONCE) {
@@ -437,6 +436,8 @@ static void hung(enum hung when, enum how how, const char *what)
 	int status;
 
 	ctl_end();
+	atomic_store(&board->count[8], 0);
+	atomic_store(&board->count[9], 0);
 	daemon = spawn(hung_daemon, (int)when);
 	await_count(8, 1);
 	start(how);
