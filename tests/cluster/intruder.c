@@ -118,8 +118,21 @@ static void on_message(void *ctx, uint32_t partition, const struct xpmd_msg *msg
 	struct intruder *in = ctx;
 
 	(void)partition;
-	in->epoch = msg->epoch;
-	answered(in, msg->type == XPMD_FENCED ? in->last_id : msg->id, msg->type, msg->error);
+	switch (msg->type) {
+	case XPMD_GRANT:
+	case XPMD_DENY:
+	case XPMD_GIVEN:
+	case XPMD_RENEWED:
+	case XPMD_FENCED:
+	case XPMD_RECLAIMED:
+		in->epoch = msg->epoch;
+		answered(in, msg->type == XPMD_FENCED ? in->last_id : msg->id, msg->type,
+			 msg->error);
+		return;
+	default:
+		/* Of the other daemon as a replica, which counts another epoch and other requests */
+		return;
+	}
 }
 
 static void on_challenge(void *ctx, uint32_t partition, uint64_t id)
