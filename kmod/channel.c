@@ -61,7 +61,8 @@ static LIST_HEAD(urgent);
 static LIST_HEAD(notices);
 static LIST_HEAD(ordinary);
 
-static bool suspect;			/* has not answered in time, nor shown since that it lives */
+/* It has not answered in time, nor shown since that it lives. */
+static bool suspect;
 static struct {
 	s64 segid;
 	u64 until;			/* it is to be read by then; 0: nobody waits */
@@ -321,7 +322,9 @@ static void leave(enum state to)
 
 	WRITE_ONCE(state, to);
 	unmap.until = 0;
-	unmap.queued = unmap.again = suspect = false;
+	unmap.queued = false;
+	unmap.again = false;
+	suspect = false;
 	hash_for_each(questions, i, question, node) {
 		if (is_fleeting(question) && !question->pinned && !question->done)
 			finish(question, -ENOTCONN);

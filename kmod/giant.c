@@ -80,7 +80,7 @@ static int try_insert(struct vm_area_struct *vma, struct xpm_window *w, unsigned
 	struct mm_struct *mm = vma->vm_mm;
 	pud_t *pud = xpm_pud_of(mm, addr);
 	unsigned long pfn;
-	spinlock_t *lock;
+	spinlock_t *lock;	/* of the table with *pud */
 	bool writable;
 	int err = 0;
 

@@ -127,7 +127,7 @@ struct xpm_rmap {
 	unsigned long last;	/* page of the map */
 	unsigned long barred_first;	/* see xpm_rmap_bar_giants() */
 	unsigned long barred_last;
-	unsigned long idle;	/* number of the leaf that is kept without a mark, if there is one */
+	unsigned long idle;	/* number of the leaf kept without a mark, if there is one */
 };
 
 int xpm_rmap_cache_create(void);
